@@ -1,0 +1,61 @@
+"""A file server on this machine that misbehaves on request, for the tests of fetching."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Server:
+    """What the server has and how it behaves, and what it was asked for."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    drop_after: list[int] = field(default_factory=list)  # bytes sent before each of the next answers breaks off
+    statuses: list[int] = field(default_factory=list)  # errors that the next answers are
+    knows_ranges: bool = True
+    says_total: bool = True  # whether 416 comes with the size
+    shift: int = 0  # error of the range that it sends
+    asked: list[str | None] = field(default_factory=list)  # the Range header of each request
+    url: str = ""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Run a server on a free port; what it does follows the fields of the yielded state, at any time."""
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked.append(self.headers["Range"])
+            content = state.files.get(self.path.lstrip("/"))
+            if state.statuses or content is None:
+                self.send_error(state.statuses.pop(0) if state.statuses else 404)
+                return
+            start = 0
+            if self.headers["Range"] and state.knows_ranges:
+                start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) + state.shift
+                if start >= len(content):
+                    self.send_response(416)
+                    if state.says_total:
+                        self.send_header("Content-Range", f"bytes */{len(content)}")
+                    self.end_headers()
+                    return
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            else:
+                self.send_response(200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            length = state.drop_after.pop(0) if state.drop_after else len(content)
+            self.wfile.write(content[start : start + length])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        state.url = f"http://127.0.0.1:{http.server_port}"
+        yield state
+        http.shutdown()

@@ -1,0 +1,100 @@
+"""Prepared splits: what goes in comes out, in stable bytes, and damage is named."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vlac.data.split import Split, from_labels, save_factors, with_factors
+from vlac.errors import VlacError
+
+
+def make_split(count: int = 12, seed: int = 0) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % 10).astype(np.uint8)
+    images = rng.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+    factors = {"polarity": rng.integers(2, size=count).astype(np.uint8), "digit": labels}
+    return Split(images, labels, factors, {"polarity": ("dark", "light"), "digit": tuple("0123456789")})
+
+
+def assert_equal(one: Split, other: Split) -> None:
+    np.testing.assert_array_equal(one.images, other.images)
+    np.testing.assert_array_equal(one.labels, other.labels)
+    assert set(one.factors) == set(other.factors)
+    for name in one.factors:
+        np.testing.assert_array_equal(one.factors[name], other.factors[name])
+    assert one.factor_values == other.factor_values
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    split = make_split()
+    split.save(tmp_path / "new_folder" / "split.npz")
+    assert_equal(Split.load(tmp_path / "new_folder" / "split.npz"), split)
+
+
+def test_equal_content_gives_equal_bytes_without_a_date(tmp_path: Path) -> None:
+    split = make_split()
+    turned = Split(split.images, split.labels, dict(reversed(split.factors.items())), split.factor_values)
+    split.save(tmp_path / "a.npz")
+    turned.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(VlacError, match=r"none\.npz is missing"):
+        Split.load(tmp_path / "none.npz")
+    path = tmp_path / "split.npz"
+    make_split().save(path)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 3] ^= 1
+    for content in (b"", b"no archive", whole[: len(whole) // 2], whole[:-1], bytes(flipped)):
+        path.write_bytes(content)
+        with pytest.raises(VlacError, match="damaged"):
+            Split.load(path)
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", images=np.zeros((2, 32, 32, 3), np.uint8))
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(tmp_path / "pickle.npz", images=np.array([{}], dtype=object))
+    for name in ("other.npz", "array.npy", "pickle.npz"):
+        with pytest.raises(VlacError, match="no data file"):
+            Split.load(tmp_path / name)
+
+
+def test_factors_beside_an_image_file(tmp_path: Path) -> None:
+    split = make_split()
+    save_factors(tmp_path / "factors.npz", split)
+    assert_equal(with_factors(tmp_path / "factors.npz", split.images, split.labels), split)
+    with pytest.raises(VlacError, match="does not fit its images"):
+        with_factors(tmp_path / "factors.npz", split.images[:5], split.labels[:5])
+    with pytest.raises(VlacError, match="does not fit its images"):
+        with_factors(tmp_path / "factors.npz", split.images, split.labels[::-1])
+
+
+def test_inconsistent_splits_are_refused() -> None:
+    split = make_split()
+    digit, values = {"digit": split.labels}, {"digit": tuple("0123456789")}
+    wrong = [
+        (split.images.astype(np.float32), split.labels, digit, values, "uint8"),
+        (split.images[:, :16], split.labels, digit, values, "32, 32, 3"),
+        (split.images, split.labels, {}, {}, "digit"),
+        (split.images, split.labels, digit, {}, "do not match"),
+        (split.images, split.labels, digit, {"digit": ("0", "1")}, "names for 2 values"),
+        (split.images[:3], split.labels, digit, values, "one per image"),
+    ]
+    for *arguments, message in wrong:
+        with pytest.raises(VlacError, match=message):
+            Split(*arguments)
+
+
+def test_split_of_labels_alone() -> None:
+    split = from_labels(np.zeros((3, 32, 32, 3), np.uint8), np.array([1, 0, 9], np.uint8))
+    assert len(split) == 3
+    assert split.factors["digit"].tolist() == [1, 0, 9]
+    assert split.factor_values == {"digit": tuple("0123456789")}

@@ -1,0 +1,60 @@
+"""The data report: counts, statistics against NumPy's, and a stable contact sheet."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vlac.data.digits import render
+from vlac.data.split import from_labels
+from vlac.data.summary import channel_statistics, contact_sheet, data_report
+
+
+def test_statistics_agree_with_numpy() -> None:
+    images = np.random.default_rng(0).integers(200, size=(50, 32, 32, 3), dtype=np.uint8)
+    images[..., 1] //= 3
+    mean, std = channel_statistics(images)
+    np.testing.assert_allclose(mean, (images / 255).mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(std, (images / 255).std((0, 1, 2)), rtol=1e-12)
+
+
+def test_report_counts_what_is_there() -> None:
+    images = np.zeros((4, 32, 32, 3), np.uint8)
+    images[:2, ..., 0] = 255
+    train = from_labels(images, np.array([3, 3, 9, 0], np.uint8))
+    test = from_labels(images[:1], np.array([5], np.uint8))
+    report = data_report(train, test, "Four images made by hand.")
+    assert "Four images made by hand." in report
+    assert "| split | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | all |" in report
+    assert "| train | 1 | 0 | 0 | 2 | 0 | 0 | 0 | 0 | 0 | 1 | 4 |" in report
+    assert "| test | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 0 | 0 | 0 | 1 |" in report
+    assert "| train | 0.5000 ± 0.5000 | 0.0000 ± 0.0000 | 0.0000 ± 0.0000 |" in report
+    assert "| test | 1.0000 ± 0.0000 |" in report
+    assert "Other known factors" not in report
+
+
+def test_report_counts_the_factors_of_rendered_digits() -> None:
+    train, test = render(50, seed=1), render(20, seed=2)
+    report = data_report(train, test, "Rendered.")
+    dark, light = np.bincount(train.factors["polarity"], minlength=2)
+    assert "| polarity | dark_ink | light_ink |" in report
+    assert f"| train | {dark} | {light} |" in report
+    for name in ("ink hue", "background hue", "typeface"):
+        assert f"| {name} |" in report
+
+
+def test_contact_sheet_shows_each_digit_in_its_row(tmp_path: Path) -> None:
+    labels = np.array([7, 2, 7], np.uint8)
+    images = np.stack([np.full((32, 32, 3), grey, np.uint8) for grey in (10, 20, 30)])
+    contact_sheet(tmp_path / "a.png", from_labels(images, labels))
+    contact_sheet(tmp_path / "b.png", from_labels(images, labels))
+    content = (tmp_path / "a.png").read_bytes()
+    assert content == (tmp_path / "b.png").read_bytes()
+    sheet = np.asarray(Image.open(io.BytesIO(content)))
+    step, middle = 2 * 34, 2 * (2 + 16)
+    greys = sheet[middle::step, middle::step, 0]
+    assert greys.shape[0] == 10
+    assert greys[7, :3].tolist() == [10, 30, 255]
+    assert greys[2, :2].tolist() == [20, 255]
+    assert (np.delete(greys, [2, 7], 0) == 255).all()

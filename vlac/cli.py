@@ -1,0 +1,184 @@
+"""The command line: `python -m vlac <stage> ...`, the same text that both engines run."""
+
+import argparse
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from vlac import __version__
+from vlac.errors import VlacError
+from vlac.params import load_params
+from vlac.params.schema import Params
+from vlac.stages import STAGES, Job, jobs, run_stage
+from vlac.stages.definitions import VLAE
+from vlac.stages.stale import why_stale
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 for a mistake that the user can mend, or 128 + n after signal n."""
+    options = _parser().parse_args(arguments)
+    _log_to_console()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options.run(options)
+        return 0
+    except VlacError as error:
+        if options.traceback:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, _Terminated) as stop:
+        print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
+    except Exception as error:
+        if options.traceback:
+            raise
+        print(
+            f"error: {type(error).__name__}: {error}. This is a bug in vlac, or in what it met; run "
+            f"`python -m vlac --traceback {' '.join(sys.argv[1:])}` for the details to report.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vlac",
+        description="The stages of the pipeline; snakemake and dvc run them in order. See README.md.",
+    )
+    parser.add_argument("--version", action="version", version=f"vlac {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], None], text: str, *needs: str) -> None:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        if "model" in needs:
+            command.add_argument("model", help="a model of params.yaml, or vlae" if name == "train" else "a model")
+        if "seeds" in needs:
+            command.add_argument("--seeds", required=True, help="a seed group of params.yaml, such as 0 or 0-4")
+
+    add("download", _download, "bring the digit files here and check them")
+    add("prepare", _prepare, "turn them into arrays, and report on them")
+    add("train", _train, "train a model for a group of seeds", "model", "seeds")
+    add("probe", _probe, "score the rungs of the VLAE on the hold-out", "seeds")
+    add("rung", _rung, "gather the probe's scores and settle the digit rung")
+    add("evaluate", _evaluate, "score a model's clusters on the test split", "model", "seeds")
+    add("figures", _figures, "draw a model's figures", "model", "seeds")
+    add("table", _table, "fill Table 1")
+    add("plan", _plan, "list every job, its state and its command")
+    add("track", _track, "make the MLflow view again from the result files")
+    add("handover", _handover, "tell the other engine what one engine has made")
+    return parser
+
+
+# The imports below stand in the commands because each costs seconds that the other commands need not wait.
+
+
+def _download(options: argparse.Namespace) -> None:
+    from vlac.pipeline import data
+
+    run_stage(Job(STAGES["download"]), data.download)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from vlac.pipeline import data
+
+    run_stage(Job(STAGES["prepare"]), data.prepare)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from vlac import tracking
+    from vlac.pipeline.train import train
+
+    job = Job(STAGES["train"], model=options.model, seeds=options.seeds)
+    if options.model == VLAE:
+        job = Job(STAGES["train_vlae"], seeds=options.seeds)
+
+    def work(params: Params) -> None:
+        with tracking.training(job) as view:
+            train(job, params, view)
+
+    run_stage(job, work)
+    tracking.publish(job)
+
+
+def _probe(options: argparse.Namespace) -> None:
+    from vlac.pipeline.probe import probe
+
+    _run_and_publish(Job(STAGES["probe"], seeds=options.seeds), probe)
+
+
+def _rung(options: argparse.Namespace) -> None:
+    from vlac.pipeline.probe import choose_rung
+
+    _run_and_publish(Job(STAGES["rung"]), choose_rung)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from vlac.pipeline.evaluate import evaluate
+
+    _run_and_publish(Job(STAGES["evaluate"], model=options.model, seeds=options.seeds), evaluate)
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from vlac.pipeline.figures import figures
+
+    _run_and_publish(Job(STAGES["figures"], model=options.model, seeds=options.seeds), figures)
+
+
+def _table(options: argparse.Namespace) -> None:
+    from vlac.pipeline.table import table
+
+    _run_and_publish(Job(STAGES["table"]), lambda job, params: table(params))
+
+
+def _plan(options: argparse.Namespace) -> None:
+    params = load_params()
+    for job in jobs(params):
+        print(f"{why_stale(job, params) or 'up to date':<34} {job.command}")
+
+
+def _track(options: argparse.Namespace) -> None:
+    from vlac import tracking
+
+    tracking.rebuild(load_params())
+
+
+def _handover(options: argparse.Namespace) -> None:
+    from vlac.stages.handover import hand_over
+
+    done, left = hand_over(load_params())
+    print(f"Both engines now take {len(done)} finished jobs as done.")
+    for job, why in left.items():
+        print(f"Still to be made: {job} ({why}).")
+
+
+def _run_and_publish(job: Job, work: Callable[[Job, Params], None]) -> None:
+    from vlac import tracking
+
+    run_stage(job, lambda params: work(job, params))
+    tracking.publish(job)
+
+
+class _Terminated(BaseException):
+    """SIGTERM: raised so that files are left whole and views are closed, as for Ctrl-C."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _log_to_console() -> None:
+    """Show the package's own log lines on standard error, but for those that a progress bar shows."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(lambda record: not getattr(record, "in_bar", False))
+    logger = logging.getLogger("vlac")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)

@@ -1,0 +1,94 @@
+"""Masks of the ten digits in the typefaces that matplotlib ships, ready to be drawn at any size and angle."""
+
+import io
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter
+
+from vlac.errors import VlacError
+
+# Typeface -> its files: weights and slants are variety inside a typeface, no factor of their own.
+TYPEFACES: dict[str, tuple[str, ...]] = {
+    "dejavu_sans": ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
+    "dejavu_serif": ("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
+    "dejavu_mono": ("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique"),
+    "stix": ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
+    "computer_modern": ("cmr10", "cmb10", "cmti10"),
+    "typewriter": ("cmtt10",),
+}
+
+DIGIT_HEIGHT = 28  # texels from foot to head of the digit 0, about the size on the finished image
+CELL = 56  # texels, the side of a mask's square: the widest bold digit plus room for the blur
+SUPERSAMPLING = 4
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Digit masks of all fonts.
+
+    Attributes:
+        masks: float32 (F, 10, CELL, CELL) in [0, 1], ink coverage; the digit's ink is centred across, and the
+            font's 0 is centred from top to bottom, so that all digits of a font stand on one line.
+        widths: float32 (F, 10), width of each digit's ink in texels.
+        fonts: per typeface, the indices of its fonts on the first axis.
+    """
+
+    masks: np.ndarray
+    widths: np.ndarray
+    fonts: tuple[np.ndarray, ...]
+
+
+def rasterise(folder: Path | None = None) -> Glyphs:
+    """Draw every digit of every font once.
+
+    Args:
+        folder: where the .ttf files are; None takes those that matplotlib ships.
+
+    Raises:
+        VlacError: a font file is missing or unreadable.
+    """
+    if folder is None:
+        from matplotlib import get_data_path
+
+        folder = Path(get_data_path()) / "fonts" / "ttf"
+    drawn = [[_font(folder / f"{name}.ttf") for name in names] for names in TYPEFACES.values()]
+    flat = [font for family in drawn for font in family]
+    starts = np.cumsum([0] + [len(family) for family in drawn])
+    return Glyphs(
+        masks=np.stack([masks for masks, _ in flat]),
+        widths=np.stack([widths for _, widths in flat]),
+        fonts=tuple(np.arange(first, last) for first, last in pairwise(starts)),
+    )
+
+
+def blurred(masks: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """Return the masks under each Gaussian blur, float32 (B, F, 10, CELL, CELL); `sigmas` (B,) in texels."""
+    return np.stack([gaussian_filter(masks, (0, 0, sigma, sigma), mode="constant") for sigma in sigmas])
+
+
+def _font(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return masks (10, CELL, CELL) and ink widths (10,) of one font file."""
+    try:
+        # Given a path that is missing, Pillow takes a system font of that name: give it the bytes.
+        content = path.read_bytes()
+        # The height of a 0 differs between fonts of one nominal size: measure it large, then ask for the right size.
+        large = ImageFont.truetype(io.BytesIO(content), 400).getbbox("0")
+        font = ImageFont.truetype(io.BytesIO(content), 400 * SUPERSAMPLING * DIGIT_HEIGHT / (large[3] - large[1]))
+    except OSError as error:
+        raise VlacError(f"The font {path} cannot be read ({error}).", "Reinstall matplotlib, which ships it.") from None
+    side = SUPERSAMPLING * CELL
+    _, top, _, bottom = font.getbbox("0")
+    masks, widths = [], []
+    for digit in "0123456789":
+        canvas = Image.new("L", (side, side), 0)
+        ImageDraw.Draw(canvas).text((side / 4, (side - top - bottom) / 2), digit, fill=255, font=font)
+        # The box of the ink itself: the font's own box includes the white on both sides of a 1.
+        left, _, right, _ = canvas.getbbox() or (0, 0, side, side)
+        canvas = ImageChops.offset(canvas, (side - left - right) // 2, 0)
+        masks.append(np.asarray(canvas.reduce(SUPERSAMPLING), np.float32) / 255)
+        widths.append((right - left) / SUPERSAMPLING)
+    return np.stack(masks), np.array(widths, np.float32)

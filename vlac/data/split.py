@@ -1,0 +1,142 @@
+"""One split of a digit data set: images, labels, and the true factors behind each image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vlac.errors import VlacError
+from vlac.files import atomic
+
+DIGITS = tuple(str(digit) for digit in range(10))
+IMAGE_SHAPE = (32, 32, 3)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images with their digit labels and known factors.
+
+    Attributes:
+        images: uint8 (N, 32, 32, 3), RGB, rows from the top.
+        labels: uint8 (N,), the digit 0..9.
+        factors: name -> uint8 (N,), an index into `factor_values[name]`; always holds "digit", equal to `labels`.
+        factor_values: name -> the names of the values, in index order; the same keys as `factors`.
+
+    Raises:
+        VlacError: an array has another shape or dtype, or a value lies outside its names.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    factors: dict[str, np.ndarray]
+    factor_values: dict[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1:] != IMAGE_SHAPE:
+            raise VlacError(
+                f"Images must be uint8 of shape (N, 32, 32, 3), not {self.images.dtype} {self.images.shape}."
+            )
+        if set(self.factors) != set(self.factor_values):
+            raise VlacError("Factors and the names of their values do not match.")
+        if "digit" not in self.factors or not np.array_equal(self.factors["digit"], self.labels):
+            raise VlacError('The factor "digit" must be there and equal the labels.')
+        for name, index in self.factors.items():
+            values = self.factor_values[name]
+            if index.dtype != np.uint8 or index.shape != (len(self.images),):
+                raise VlacError(f'The factor "{name}" must be uint8 of shape ({len(self.images)},), one per image.')
+            if len(index) and index.max() >= len(values):
+                raise VlacError(
+                    f'The factor "{name}" holds {index.max()}, but has names for {len(values)} values only.'
+                )
+
+    def __len__(self) -> int:
+        """Return the number of images N."""
+        return len(self.images)
+
+    def save(self, path: Path) -> None:
+        """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes.
+
+        Raises:
+            VlacError: the file cannot be written.
+        """
+        _save(path, {"images": self.images, **_pack(self.factors, self.factor_values)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Split":
+        """Return the split that `save` wrote.
+
+        Raises:
+            VlacError: the file is missing, damaged or something else.
+        """
+        arrays = _load(path)
+        try:
+            factors, values = _unpack(arrays)
+            return cls(arrays["images"], factors["digit"], factors, values)
+        except (KeyError, VlacError) as error:
+            raise _damaged(path, error) from None
+
+
+def from_labels(images: np.ndarray, labels: np.ndarray) -> Split:
+    """Return a split whose one known factor is the digit, as for SVHN."""
+    return Split(images, labels, {"digit": labels}, {"digit": DIGITS})
+
+
+def save_factors(path: Path, split: Split) -> None:
+    """Write the factors of a split alone, for the file beside a .mat file, which has no room for them.
+
+    Raises:
+        VlacError: the file cannot be written.
+    """
+    _save(path, _pack(split.factors, split.factor_values))
+
+
+def with_factors(path: Path, images: np.ndarray, labels: np.ndarray) -> Split:
+    """Return a split of images and labels read elsewhere and the factors that `save_factors` wrote to `path`.
+
+    Raises:
+        VlacError: the file is missing or damaged, or its factors belong to other images.
+    """
+    arrays = _load(path)
+    try:
+        return Split(images, labels, *_unpack(arrays))
+    except KeyError as error:
+        raise _damaged(path, error) from None
+    except VlacError as error:
+        raise VlacError(
+            f"{path} does not fit its images: {error.message}", "Delete both and make them again."
+        ) from None
+
+
+def _pack(factors: dict[str, np.ndarray], values: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name in sorted(factors):
+        arrays[f"factor_{name}"] = factors[name]
+        arrays[f"values_{name}"] = np.array(values[name])
+    return arrays
+
+
+def _unpack(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
+    names = [key.removeprefix("factor_") for key in arrays if key.startswith("factor_")]
+    factors = {name: arrays[f"factor_{name}"] for name in names}
+    return factors, {name: tuple(str(value) for value in arrays[f"values_{name}"]) for name in names}
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    # np.savez dates every member 1980-01-01, so that the bytes depend on the arrays alone.
+    with atomic(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise VlacError(f"{path} is missing.", "Run `python -m vlac prepare` to make it.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> VlacError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    return VlacError(f"{path} is damaged or is no data file of vlac ({reason}).", "Delete it and make it again.")

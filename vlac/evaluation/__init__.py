@@ -1,0 +1,1 @@
+"""Judging a trained model: its codes, the probe, the metrics of clusterings."""

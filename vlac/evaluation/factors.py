@@ -1,0 +1,85 @@
+"""Which aspect of the images each rung clusters by, measured against true factors."""
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from vlac.errors import VlacError
+from vlac.evaluation.metrics import Labels, chance, nmi
+from vlac.evaluation.probing import Codes, check_codes, common_scale, nearest_neighbours, varies
+
+
+def rung_factor_matrix(
+    fit_means: dict[int, Codes],
+    fit_factors: dict[str, Labels],
+    test_means: dict[int, Codes],
+    test_y: dict[int, Labels],
+    test_factors: dict[str, Labels],
+    *,
+    neighbours: int,
+    seed: int,
+    fit_limit: int | None = None,
+    test_limit: int | None = None,
+) -> pd.DataFrame:
+    """Measure every rung against every true factor.
+
+    Args:
+        fit_means, test_means: posterior means by rung, float (N, d) of the train images and (M, d) of the test images.
+        fit_factors, test_factors: true factors by name, integer category per image, (N,) and (M,).
+        test_y: clusters of the test images by rung, integers (M,); the mixture rungs alone.
+        neighbours: how many nearest neighbours vote.
+        seed: fixes the subsets.
+        fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a seeded
+            permutation; None uses all.
+
+    Returns:
+        Columns rung (int), factor, measure, value; sorted by rung, then in the order of `test_factors`, with measure
+        nmi: mutual information of the rung's clusters and the factor, over the arithmetic mean of their entropies, on
+            all test images (mixture rungs alone);
+        knn: accuracy of the factor on test images by vote of the nearest train codes of the rung;
+        chance: share of the factor's largest category over all test images, repeated for every rung: the floor of knn.
+
+    Raises:
+        VlacError: rungs or factors that differ between fit and test, codes that hold NaN or infinity, or shapes that
+            disagree.
+    """
+    if fit_means.keys() != test_means.keys() or not test_y.keys() <= test_means.keys():
+        raise VlacError(
+            f"The rungs differ: {sorted(fit_means)} to fit, {sorted(test_means)} to score, {sorted(test_y)} clustered.",
+            "Compute all codes with the same model.",
+        )
+    if not fit_factors or fit_factors.keys() != test_factors.keys():
+        raise VlacError(
+            f"The factors differ: {sorted(fit_factors)} to fit, {sorted(test_factors)} to score.",
+            "Prepare both splits with the same command.",
+        )
+    generator = np.random.default_rng(seed)
+    names = list(test_factors)
+    fit_table = np.stack([fit_factors[name] for name in names], axis=1)
+    test_table = np.stack([test_factors[name] for name in names], axis=1)
+    fit_chosen = generator.permutation(len(fit_table))[:fit_limit]
+    test_chosen = generator.permutation(len(test_table))[:test_limit]
+    rows: list[tuple[int, str, str, float]] = []
+    for rung in sorted(test_means):
+        check_codes(fit_means[rung], fit_table)
+        check_codes(test_means[rung], test_table)
+        predicted = _vote(fit_means[rung][fit_chosen], fit_table[fit_chosen], test_means[rung][test_chosen], neighbours)
+        hits = (predicted == test_table[test_chosen]).mean(axis=0)
+        for index, name in enumerate(names):
+            if rung in test_y:
+                rows.append((rung, name, "nmi", nmi(test_y[rung], test_factors[name])))
+            rows.append((rung, name, "knn", float(hits[index])))
+            rows.append((rung, name, "chance", chance(test_factors[name])))
+    return pd.DataFrame(rows, columns=["rung", "factor", "measure", "value"])
+
+
+def _vote(fit_codes: Codes, fit_table: Labels, codes: Codes, neighbours: int) -> Labels:
+    """Predict all factors, integers (M, F); codes that are constant over the fit set predict the largest categories."""
+    if not varies(fit_codes):
+        largest = [np.bincount(column).argmax() for column in fit_table.T]
+        return np.tile(np.array(largest, dtype=np.int64), (len(codes), 1))
+    fit_codes, codes = common_scale(fit_codes, codes)
+    # scikit-learn takes a single factor as (N,) and warns at (N, 1).
+    fit_labels = fit_table[:, 0] if fit_table.shape[1] == 1 else fit_table
+    with threadpool_limits(limits=1):
+        return nearest_neighbours(fit_codes, fit_labels, codes, neighbours).reshape(len(codes), -1)

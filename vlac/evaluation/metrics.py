@@ -1,0 +1,130 @@
+"""Scores of a clustering y against true classes t: equation (10) of the VLAC paper, and what keeps it honest.
+
+Throughout, `y` holds cluster indices 0..K-1 and `t` class indices 0..T-1, one of each per image, of any integer dtype.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from vlac.errors import VlacError
+
+Labels = NDArray[np.integer[Any]]
+
+
+def contingency(y: Labels, t: Labels, K: int, T: int) -> NDArray[np.int64]:
+    """Count the images of every cluster and class: int64 (K, T).
+
+    Raises:
+        VlacError: no images, `y` and `t` of different lengths, or an index out of range.
+    """
+    if y.shape != t.shape or y.ndim != 1 or y.size == 0:
+        raise VlacError(
+            f"Clusters of shape {y.shape} cannot be scored against classes of shape {t.shape}.",
+            "Give one cluster and one class per image, for at least one image.",
+        )
+    for name, values, size in (("Cluster", y, K), ("Class", t, T)):
+        if values.min() < 0 or values.max() >= size:
+            raise VlacError(
+                f"{name} indices lie between {values.min()} and {values.max()}, but must lie between 0 and {size - 1}.",
+                "Score a model with the params and the data that it was trained with.",
+            )
+    pairs = y.astype(np.int64) * T + t.astype(np.int64)
+    return np.bincount(pairs, minlength=K * T).reshape(K, T).astype(np.int64)
+
+
+def majority_mapping(y: Labels, t: Labels, K: int, T: int) -> NDArray[np.int64]:
+    """Attribute every cluster to its most frequent class: int64 (K,), the maximising P of equation (10).
+
+    Several clusters may share a class. Ties go to the smaller class. A cluster that holds no image here maps to the
+    most frequent class overall, the best guess without evidence.
+    """
+    counts = contingency(y, t, K, T)
+    mapping: NDArray[np.int64] = counts.argmax(axis=1).astype(np.int64)
+    mapping[counts.sum(axis=1) == 0] = counts.sum(axis=0).argmax()
+    return mapping
+
+
+def accuracy(y: Labels, t: Labels, mapping: Labels) -> float:
+    """Return the share of images whose cluster maps to their class: the fraction in equation (10), for P = `mapping`.
+
+    With the mapping fitted on the same images this is the paper's ACC, also known as purity:
+
+        ACC = max_P  sum_i 1[t_i = P y_i] / |D|                                                  (10)
+    """
+    return float(np.mean(mapping[y] == t))
+
+
+def hungarian_accuracy(y: Labels, t: Labels, K: int, T: int) -> float:
+    """Return the share of images matched by the best one-to-one attribution of clusters to classes.
+
+    With K > T the images of K - T clusters count as wrong, so this is never above equation (10).
+    """
+    counts = contingency(y, t, K, T)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return float(counts[rows, columns].sum() / y.size)
+
+
+def nmi(y: Labels, t: Labels) -> float:
+    """Return the mutual information of `y` and `t` over the arithmetic mean of their entropies, between 0 and 1."""
+    return float(normalized_mutual_info_score(t, y))
+
+
+def ari(y: Labels, t: Labels) -> float:
+    """Return the Rand index of `y` and `t` adjusted for chance: 1 for equal partitions, about 0 for random ones."""
+    return float(adjusted_rand_score(t, y))
+
+
+def clusters_in_use(y: Labels, K: int, share: float = 0.0) -> int:
+    """Count the clusters that hold more than `share` of the scored images; by default, at least one of them."""
+    return int(np.sum(np.bincount(y, minlength=K) > share * y.size))
+
+
+def chance(t: Labels) -> float:
+    """Return the share of the largest class: the accuracy of a single cluster."""
+    return float(np.bincount(t).max() / t.size)
+
+
+def chance_random(t: Labels, K: int, draws: int = 1000, seed: int = 0) -> float:
+    """Return the expected equation (10), mapping fitted on `t` itself, when K clusters are assigned at random.
+
+    It exceeds `chance`, because the majority vote of a random cluster profits from its own fluctuations. The mean of
+    `draws` simulated assignments; the counts of a class over uniformly random clusters are drawn as a multinomial.
+    """
+    generator = np.random.default_rng(seed)
+    uniform = np.full(K, 1 / K)
+    counts = np.stack([generator.multinomial(size, uniform, size=draws) for size in np.bincount(t)])
+    return float(counts.max(axis=0).sum(axis=1).mean() / t.size)
+
+
+def score(y_train: Labels, t_train: Labels, y_test: Labels, t_test: Labels, K: int, T: int) -> dict[str, float]:
+    """Score the test clustering under every measure that the reports show.
+
+    Args:
+        y_train, t_train: clusters and classes of the train images, used for nothing but the mapping of `acc`.
+        y_test, t_test: clusters and classes of the scored images.
+        K, T: number of clusters and of classes.
+
+    Returns:
+        acc: equation (10) with the mapping fitted on the train labels; the headline.
+        acc_test_map: equation (10) as printed, with the mapping fitted on the labels of the scored images.
+        hungarian, nmi, ari: as the functions above.
+        clusters_in_use: number of clusters with at least one scored image.
+        chance, chance_random: the accuracy of one cluster, and of K random ones.
+
+    Raises:
+        VlacError: as `contingency`.
+    """
+    return {
+        "acc": accuracy(y_test, t_test, majority_mapping(y_train, t_train, K, T)),
+        "acc_test_map": accuracy(y_test, t_test, majority_mapping(y_test, t_test, K, T)),
+        "hungarian": hungarian_accuracy(y_test, t_test, K, T),
+        "nmi": nmi(y_test, t_test),
+        "ari": ari(y_test, t_test),
+        "clusters_in_use": float(clusters_in_use(y_test, K)),
+        "chance": chance(t_test),
+        "chance_random": chance_random(t_test, K),
+    }

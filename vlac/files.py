@@ -1,0 +1,101 @@
+"""Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+from vlac.errors import VlacError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is whole.
+
+    Raises:
+        VlacError: the file cannot be written (disk full, read-only folder); `path` is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+        raise VlacError(
+            f"{path} could not be written: {reason}.", "Mend that and run the same command again; nothing was lost."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically."""
+    with atomic(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` as UTF-8 with line ends as they stand, atomically."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` with sorted keys and two-space indent, atomically; NaN and infinity are refused."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, six significant digits, `\\n` line ends, atomically."""
+    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        VlacError: the file is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise VlacError(f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which.") from None
+    except (OSError, ValueError) as error:
+        raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return the content of a CSV file.
+
+    Raises:
+        VlacError: the file is missing, unreadable or no CSV.
+    """
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise VlacError(f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which.") from None
+    except (OSError, ValueError) as error:
+        raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        VlacError: the file is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VlacError(f"{path} cannot be read: {error.strerror}.", "Run the stage that makes it.") from None

@@ -1,0 +1,141 @@
+"""Read params.yaml so that every engine understands the same values, and explain what is wrong with it.
+
+Snakemake reads YAML 1.1, DVC reads YAML 1.2. A plain scalar that the two resolve differently (`1e-3`, `on`,
+`010`, `1_000`) is refused here, with its line, because the engines would otherwise disagree without a word.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vlac.errors import VlacError
+from vlac.params.schema import Params
+
+PARAMS = Path("params.yaml")
+
+# The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
+CORE_1_2 = (
+    ("null", re.compile(r"|~|null|Null|NULL")),
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE")),
+    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")),
+    ("float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")),
+)
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Return the validated parameters of a YAML file.
+
+    Raises:
+        VlacError: the file is missing or no YAML, a key is unknown, missing or twice there, a value is of the wrong
+            type, out of range, or read differently by YAML 1.1 and 1.2. The sentence names the key and the line.
+    """
+    import yaml  # here, because a node that only trains reads its parameters from JSON
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise VlacError(f"{path} is missing.", "Run in the project's folder, or copy one of presets/ over it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise VlacError(f"{path} cannot be read: {error}.") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise VlacError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from None
+    if root is None or root.id != "mapping":
+        raise VlacError(f"{path} must be a mapping of parameters.", "Copy one of presets/ over it.")
+    lines: dict[tuple[str | int, ...], int] = {}
+    _check_scalars(root, (), lines, path)
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise VlacError(f"{path} is not valid YAML: {error}.") from None
+    return validate(content, path, lines)
+
+
+def validate(content: Any, path: Path, lines: dict[tuple[str | int, ...], int] | None = None) -> Params:
+    """Return `content` as parameters; `lines` maps each key's location to its line in `path`, for error messages."""
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise VlacError(_explain(error, path, lines or {}), "Correct it and run again.") from None
+
+
+def _check_scalars(node: Any, location: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], path: Path) -> None:
+    """Record the line of every node; refuse keys given twice and scalars that YAML 1.1 and 1.2 read differently."""
+    line = node.start_mark.line + 1
+    lines.setdefault(location, line)
+    if node.id == "mapping":
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise VlacError(f"{path}, line {key.start_mark.line + 1}: {key.value!r} is given twice.", "Keep one.")
+            seen.add(key.value)
+            _check_scalars(key, (*location, key.value), lines, path)
+            _check_scalars(value, (*location, key.value), lines, path)
+    elif node.id == "sequence":
+        for index, value in enumerate(node.value):
+            _check_scalars(value, (*location, index), lines, path)
+    elif node.style is None and not _same_in_both(node.tag.rpartition(":")[2], node.value):
+        raise VlacError(
+            f"{path}, line {line}: {_dotted(location)}: {node.value} is read differently by YAML 1.1 (Snakemake) and "
+            f"YAML 1.2 (DVC).",
+            f"Write {_unambiguous(node.value)}.",
+        )
+
+
+def _same_in_both(tag_1_1: str, value: str) -> bool:
+    tag_1_2 = next((tag for tag, pattern in CORE_1_2 if pattern.fullmatch(value)), "str")
+    leading_zero = tag_1_2 == "int" and re.fullmatch(r"[-+]?0[0-9]+", value) is not None
+    return tag_1_1 == tag_1_2 and not leading_zero
+
+
+def _unambiguous(value: str) -> str:
+    number = value.replace("_", "")
+    if re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+", number):
+        return f"{float(number):.1e}".replace("e-0", "e-").replace("e+0", "e+")
+    if value.lower() in ("on", "yes", "y", "off", "no", "n"):
+        return f"true or false, or '{value}' in quotes for the word"
+    return f"a plain decimal number, or '{value}' in quotes for text"
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in location) or "the file"
+
+
+def _explain(error: ValidationError, path: Path, lines: dict[tuple[str | int, ...], int]) -> str:
+    """Return one sentence for the first problem that pydantic found."""
+    problems = error.errors(include_url=False)
+    # An unknown key explains the missing one beside it, so it goes first.
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+    # Unions add the branch's name to the location; it is no key of the file.
+    location: tuple[str | int, ...] = ()
+    for part in first["loc"]:
+        if (*location, part) in lines or first["type"] == "missing" and part == first["loc"][-1]:
+            location = (*location, part)
+    line = lines.get(location) or lines.get(location[:-1])
+    where = f"{path}, line {line}: " if line else f"{path}: "
+    name = _dotted(location)
+    match first["type"]:
+        case "extra_forbidden":
+            known = _siblings(location[:-1])
+            return f"{where}{name} is no known key{f'; allowed here: {known}' if known else ''}."
+        case "missing":
+            return f"{where}{name} is missing."
+        case "value_error":
+            return f"{where}{name}: {first['ctx']['error']}."
+    others = {p["msg"] for p in problems if p["loc"][: len(location)] == first["loc"][: len(location)]}
+    message = " or ".join(sorted(m[0].lower() + m[1:] for m in others)) if len(others) <= 3 else first["msg"].lower()
+    return f"{where}{name} is {first['input']!r}, but {message}."
+
+
+def _siblings(location: tuple[str | int, ...]) -> str:
+    """Return the keys that the schema allows in the section at `location`, for a message."""
+    section: Any = Params
+    for part in location:
+        field = getattr(section, "model_fields", {}).get(part)
+        section = field.annotation if field else None
+    return ", ".join(section.model_fields) if hasattr(section, "model_fields") else ""

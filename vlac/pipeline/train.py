@@ -1,0 +1,88 @@
+"""Stages train_vlae and train: the models of one seed group, with checkpoints on the way."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+import torch
+
+from vlac.data.split import Split
+from vlac.errors import VlacError
+from vlac.files import read_json, sha256, write_csv
+from vlac.models.load import save_models
+from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
+from vlac.params.schema import Params, Vlac, seeds_of
+from vlac.stages.definitions import VLAE, Job
+from vlac.stages.manifest import code_hash
+from vlac.stages.view import fingerprint
+from vlac.training import Trainer
+from vlac.training.checkpoint import FOLDER
+from vlac.training.progress import Progress
+
+log = logging.getLogger(__name__)
+
+RUNG = Path("results/rung/rung.json")
+TRAIN = Path("data/train.npz")
+
+
+class View(Protocol):
+    """Somebody who watches a training: the MLflow view, or nobody."""
+
+    def start(self, seed: int, rows: list[dict[str, float]]) -> None:
+        """Begin a seed, after the epochs in `rows` that a checkpoint holds."""
+
+    def log_epoch(self, row: Mapping[str, float]) -> None:
+        """Take note of one epoch."""
+
+
+def train(job: Job, params: Params, view: View) -> None:
+    """Train every seed of the job's group and write their weights and histories.
+
+    An interrupted training goes on from its checkpoint; a finished seed of an unfinished group is kept the same way.
+
+    Raises:
+        VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
+    """
+    name = job.model or VLAE
+    images = torch.from_numpy(Split.load(TRAIN).images)
+    spec = build_spec(job, params)
+    identity = {
+        "parameters": fingerprint(params, job.params),
+        "code": code_hash(job.stage),
+        "inputs": " ".join(sha256(path) for path in ([TRAIN, RUNG] if job.model else [TRAIN])),
+    }
+    weights, histories, checkpoints = {}, [], []
+    for seed in seeds_of(job.seeds):
+        checkpoint = FOLDER / name / f"{seed}.pt"
+        trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity)
+        trainer.resume()
+        log.info("%s seed %d: %s, %d threads", name, seed, trainer.device, params.training.threads)
+        if trainer.history:
+            log.info("resumed from %s after epoch %d", checkpoint, len(trainer.history))
+        view.start(seed, [{"seed": seed} | row for row in trainer.history])
+        with Progress(f"{name} seed {seed}", params.training.epochs, len(trainer.history)) as progress:
+            for row, rate in trainer.epochs():
+                progress.show(row, rate)
+                view.log_epoch({"seed": seed} | row)
+        weights[seed] = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
+        histories += [{"seed": seed} | row for row in trainer.history]
+        checkpoints.append(checkpoint)
+    folder = job.outputs[0].parent
+    save_models(folder / "model.pt", spec, weights)
+    write_csv(folder / "history.csv", pd.DataFrame(histories))
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+
+
+def build_spec(job: Job, params: Params) -> Spec:
+    """Return what the job trains; VLAC and GM-DGM are built around the rung that stage `rung` has settled."""
+    if not job.model:
+        return vlae_spec(params.network, params.likelihood)
+    rung = read_json(RUNG).get("rung")
+    if not isinstance(rung, int):
+        raise VlacError(f"{RUNG} names no rung.", "Run the stage rung again.")
+    model = params.models[job.model]
+    build = vlac_spec if isinstance(model, Vlac) else gmdgm_spec
+    return build(model, rung, params.network, params.likelihood)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""What people read: tables, figures and the probe's report, made from files alone."""

@@ -1,0 +1,63 @@
+"""Hand finished results from one engine to the other, so that neither makes again what the other has made.
+
+Snakemake goes by files' times and by its record of the runs that it started itself, DVC by the hashes in dvc.lock. After
+`dvc repro` Snakemake plans nothing as it is, but has no record; after Snakemake DVC has no hashes. The hand-over writes
+both for every job whose manifest proves that it is up to date, and for no other.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from vlac.errors import VlacError
+from vlac.params.schema import Params
+from vlac.stages.definitions import Job, jobs
+from vlac.stages.stale import why_stale
+
+
+def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
+    """Make DVC and Snakemake both take the finished, up-to-date jobs as done; nothing is run.
+
+    Returns:
+        The jobs handed over, and the others with the reason why each still has to be made.
+
+    Raises:
+        VlacError: no job is up to date, or one of the engines fails.
+    """
+    done, left = _sort_out(params)
+    if not done:
+        raise VlacError("There is no finished result to hand over.", "Run `snakemake --cores 4` or `dvc repro` first.")
+    _run("dvc", "commit", "--force", *(_address(job) for job in done))
+    # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
+    files = [str(path) for job in done for path in job.outputs]
+    _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files)
+    return done, left
+
+
+def _sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
+    done: list[Job] = []
+    left: dict[Job, str] = {}
+    unsettled: set[Path] = set()
+    for job in jobs(params):  # in an order in which every job follows those that it reads from
+        why = why_stale(job, params)
+        if why is None and not unsettled.isdisjoint(job.inputs(params)):
+            why = "what it reads has to be made again"
+        if why is None:
+            done.append(job)
+        else:
+            left[job] = why
+            unsettled.update(job.outputs)
+    return done, left
+
+
+def _address(job: Job) -> str:
+    """Return the name of the job in DVC, where a matrix appends its values to the stage's name."""
+    values = "-".join(part for part in (job.model, job.seeds) if part)
+    return f"{job.stage.name}@{values}" if values else job.stage.name
+
+
+def _run(engine: str, *arguments: str) -> None:
+    result = subprocess.run([sys.executable, "-m", engine, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        said = (result.stderr or result.stdout).strip()
+        raise VlacError(f"{engine} could not take the results over: {said}", "Nothing was changed in the results.")

@@ -1,0 +1,44 @@
+"""The manifest of a finished job: what it was made from and what it made, by hash."""
+
+import hashlib
+from typing import Any
+
+from vlac.files import read_json, sha256, write_json
+from vlac.params.schema import Params
+from vlac.stages.definitions import CODE_ROOT, Job, Stage, code_files
+from vlac.stages.view import fingerprint
+
+
+def code_hash(stage: Stage) -> str:
+    """Return the SHA-256 over the names and bytes of the modules that matter for the stage's result."""
+    digest = hashlib.sha256()
+    for file in code_files(stage):
+        digest.update(f"{file.as_posix()} {sha256(CODE_ROOT / file)}\n".encode())
+    return digest.hexdigest()
+
+
+def write_manifest(job: Job, params: Params) -> None:
+    """Write the job's manifest, the last of its outputs; `params` are the whole file's.
+
+    Raises:
+        VlacError: an output or input is missing or unreadable.
+    """
+    made = [path for path in job.outputs if path != job.manifest]
+    content = {
+        "job": str(job),
+        "params": fingerprint(params, job.params),
+        "code": code_hash(job.stage),
+        "inputs": {path.as_posix(): sha256(path) for path in job.inputs(params)},
+        "outputs": {path.as_posix(): sha256(path) for path in made},
+    }
+    write_json(job.manifest, content)
+
+
+def read_manifest(job: Job) -> dict[str, Any]:
+    """Return the job's manifest.
+
+    Raises:
+        VlacError: it is missing or damaged.
+    """
+    content: dict[str, Any] = read_json(job.manifest)
+    return content

@@ -1,0 +1,60 @@
+"""Run one job: its parameters restricted to what it declares, its log written, its manifest last."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from vlac.errors import VlacError
+from vlac.params import load_params
+from vlac.params.schema import Params
+from vlac.stages.definitions import Job
+from vlac.stages.manifest import write_manifest
+from vlac.stages.view import restrict
+
+
+def run_stage(job: Job, work: Callable[[Params], None]) -> None:
+    """Call `work` with the job's declared parameters, then write the manifest.
+
+    Raises:
+        VlacError: the parameters do not know the job's model or seeds, or an input is missing.
+    """
+    params = load_params()
+    _check_known(job, params)
+    missing = [path for path in job.inputs(params) if not path.exists()]
+    if missing:
+        raise VlacError(f"{missing[0]} is missing.", f"Make it first, for example with `snakemake --cores 4 {missing[0]}`.")
+    with _log_to(job):
+        # A result without its manifest is refused by the table, so an old manifest must not outlive a new result.
+        job.manifest.unlink(missing_ok=True)
+        work(restrict(params, job.params))
+        write_manifest(job, params)
+
+
+def _check_known(job: Job, params: Params) -> None:
+    groups = {"models": params.seeds, "probe": params.probe.seeds}.get(job.stage.over)
+    if job.stage.over == "models" and job.model not in params.models:
+        raise VlacError(f"{job.model} is no model of params.yaml.", f"It knows {', '.join(params.models)}, and vlae.")
+    if groups is not None and job.seeds not in [str(group) for group in groups]:
+        listed = ", ".join(str(group) for group in groups)
+        raise VlacError(f"{job.seeds} is no seed group of params.yaml.", f"It lists {listed}.")
+
+
+class _log_to:
+    """Send the package's log records to the job's own file for the length of a `with` block, errors included."""
+
+    def __init__(self, job: Job) -> None:
+        self.path = job.log
+
+    def __enter__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.handler = logging.FileHandler(self.path, mode="w", encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter("%(message)s"))
+        logging.getLogger("vlac").addHandler(self.handler)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            # The traceback of a bug goes to the log alone, for whoever wants to report it.
+            trace = None if isinstance(error, VlacError) else (kind, error, trace)
+            self.handler.emit(logging.makeLogRecord({"msg": f"error: {error}", "exc_info": trace}))
+        logging.getLogger("vlac").removeHandler(self.handler)
+        self.handler.close()

@@ -1,0 +1,88 @@
+"""Which finished jobs no longer match today's parameters, code, inputs or their own outputs."""
+
+from pathlib import Path
+from typing import Any
+
+from vlac.errors import VlacError
+from vlac.files import sha256
+from vlac.params.schema import Params
+from vlac.stages.definitions import Job, jobs
+from vlac.stages.manifest import code_hash, read_manifest
+from vlac.stages.view import fingerprint
+
+ENDS = ("figures", "table")
+"""Stages whose outputs no other stage reads, so that the table does not rest on them."""
+
+
+def why_made_otherwise(job: Job, params: Params) -> str | None:
+    """Return in a few words how a finished job differs from the one asked for now, or None if it is the same.
+
+    Reads the manifest alone, no data, so the Snakefile can ask it for every job. A job without manifest is not
+    finished: None.
+    """
+    if not job.manifest.exists():
+        return None
+    try:
+        return _differs(job, params, _manifest(job))
+    except (VlacError, KeyError, TypeError, ValueError):
+        return f"{job.manifest} is damaged"
+
+
+def why_stale(job: Job, params: Params) -> str | None:
+    """Return in a few words why the job's result must be made again, or None where it is up to date."""
+    if not job.manifest.exists():
+        return "it has not been run"
+    if why := why_made_otherwise(job, params):
+        return why
+    manifest = _manifest(job)
+    for what, files in (("its input", manifest["inputs"]), ("its output", manifest["outputs"])):
+        for name, digest in files.items():
+            if not Path(name).exists():
+                return f"{what} {name} is missing"
+            if sha256(Path(name)) != digest:
+                return f"{what} {name} has changed since"
+    return None
+
+
+def refuse_stale(params: Params) -> None:
+    """Return quietly if every job that the table rests on is up to date.
+
+    Raises:
+        VlacError: some are not; the sentence names them, why, and the command that mends it.
+    """
+    beneath = (job for job in jobs(params) if job.stage.name not in ENDS)
+    problems = [(job, why) for job in beneath if (why := why_stale(job, params))]
+    if not problems:
+        return
+    shown = "; ".join(f"{job}: {why}" for job, why in problems[:3])
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    targets = " ".join(str(job.manifest) for job, _ in problems[:3])
+    raise VlacError(
+        f"The results do not match params.yaml and the code ({shown}{more}).",
+        f"Make them again with `snakemake --cores 4 --force {targets}` (or `dvc repro --force`), "
+        f"then ask for the table again."
+        if len(problems) <= 3
+        else "Make them again with `snakemake --cores 4 --forceall reports/table1.md` or `dvc repro --force`.",
+    )
+
+
+def _manifest(job: Job) -> dict[str, Any]:
+    manifest = read_manifest(job)
+    return {
+        "params": str(manifest["params"]),
+        "code": str(manifest["code"]),
+        "inputs": dict(manifest["inputs"]),
+        "outputs": dict(manifest["outputs"]),
+    }
+
+
+def _differs(job: Job, params: Params, manifest: dict[str, Any]) -> str | None:
+    if manifest["params"] != fingerprint(params, job.params):
+        return "its parameters have changed"
+    if manifest["code"] != code_hash(job.stage):
+        return "its code has changed"
+    if set(manifest["inputs"]) != {path.as_posix() for path in job.inputs(params)}:
+        return "its list of inputs has changed"
+    if set(manifest["outputs"]) != {path.as_posix() for path in job.outputs if path != job.manifest}:
+        return "its list of outputs has changed"
+    return None

@@ -1,0 +1,44 @@
+"""A job's parameters: the declared keys and no others, so that neither engine can miss a dependency."""
+
+import hashlib
+import json
+from typing import Any
+
+from vlac.params.schema import Params, Section
+
+
+def declared(params: Params, keys: list[str]) -> dict[str, Any]:
+    """Return the values of the dotted `keys`, as plain JSON types.
+
+    Raises:
+        KeyError: a key names nothing in `params`.
+    """
+    everything = params.model_dump(mode="json")
+    values = {}
+    for key in keys:
+        value: Any = everything
+        for part in key.split("."):
+            value = value[part]
+        values[key] = value
+    return values
+
+
+def fingerprint(params: Params, keys: list[str]) -> str:
+    """Return the SHA-256 of the declared values, in hexadecimal."""
+    return hashlib.sha256(json.dumps(declared(params, keys), sort_keys=True).encode()).hexdigest()
+
+
+def restrict(params: Params, keys: list[str]) -> Params:
+    """Return `params` with the declared keys alone; reading any other field raises AttributeError."""
+    return _restrict(params, [key.split(".") for key in keys])
+
+
+def _restrict(section: Any, paths: list[list[str]]) -> Any:
+    if [] in paths:
+        return section
+    if isinstance(section, dict):
+        return {path[0]: section[path[0]] for path in paths if path[0] in section}
+    assert isinstance(section, Section)
+    heads = sorted({path[0] for path in paths})
+    fields = {head: _restrict(getattr(section, head), [p[1:] for p in paths if p[0] == head]) for head in heads}
+    return type(section).model_construct(**fields)

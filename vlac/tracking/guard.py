@@ -1,0 +1,59 @@
+"""The promise that the view never stops a stage: whatever fails in it becomes one warning line."""
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vlac.errors import VlacError
+
+TRACK = "python -m vlac track"
+"""The command that makes the view again from the files."""
+
+log = logging.getLogger(__name__)
+_warned = False
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn an error inside the `with` block into a warning, the first time in this process, and go on after the block.
+
+    Every kind of error is meant: MLflow is a view of the results, and a bug in it may not cost a training either.
+    """
+    global _warned
+    try:
+        yield
+    except Exception as error:
+        if not _warned:
+            log.warning(
+                "MLflow does not show this run: %s. Its files are complete; `%s` shows it later.", why(error), TRACK
+            )
+        log.debug("the view failed", exc_info=error)
+        _warned = True
+
+
+def why(error: BaseException) -> str:
+    """Return in a few words what is behind an error of MLflow, which wraps it in several layers."""
+    layers = [error]
+    while (inner := layers[-1].__cause__ or layers[-1].__context__) and inner not in layers:
+        layers.append(inner)
+    for layer in layers:
+        if isinstance(layer, sqlite3.Error):
+            return f"its store {location()} cannot be used ({layer})"
+        if type(layer).__name__ in ("ConnectionError", "ConnectTimeout", "ReadTimeout"):
+            return f"{location()} does not answer"
+    if isinstance(error, VlacError):
+        return error.message.rstrip(".")
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _without_password(first if len(first) <= 200 else f"{first[:200]}...").rstrip(".")
+
+
+def location() -> str:
+    """Return where the view is kept, fit for printing."""
+    return _without_password(os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]+@", "//", text)

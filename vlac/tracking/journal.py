@@ -1,0 +1,94 @@
+"""What only the running process knows of a job: git commit, times, and whether the process still lives.
+
+Written beside the job's log, outside every declared output, so that a rebuilt view can show what the live one did.
+"""
+
+import os
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from vlac.errors import VlacError
+from vlac.files import read_json, write_json
+from vlac.stages.definitions import CODE_ROOT, Job
+
+
+@dataclass(frozen=True)
+class Journal:
+    """One job's last run.
+
+    Attributes:
+        git_commit: commit of the code, with "-dirty" if the package differs from it; None outside a git checkout.
+        host, pid: the process that runs or ran it.
+        started, ended: milliseconds since 1970; `ended` is None while it runs, and if it was killed.
+        keys: the keys of the runs that it writes live.
+    """
+
+    git_commit: str | None
+    host: str
+    pid: int
+    started: int
+    ended: int | None
+    keys: list[str]
+
+    @property
+    def over(self) -> bool:
+        """Whether the job has ended or its process is gone; of a process on another host that cannot be told."""
+        if self.ended is not None:
+            return True
+        if self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+
+def path(job: Job) -> Path:
+    """Return where the job's journal is."""
+    return job.log.with_suffix(".json")
+
+
+def begin(job: Job, keys: list[str]) -> None:
+    """Note that the job starts now in this process."""
+    write_json(path(job), asdict(Journal(_git_commit(), socket.gethostname(), os.getpid(), now(), None, keys)))
+
+
+def end(job: Job) -> None:
+    """Note that the job has ended."""
+    journal = read(job)
+    if journal:
+        write_json(path(job), asdict(replace(journal, ended=now())))
+
+
+def read(job: Job) -> Journal | None:
+    """Return the job's journal, or None if it is missing or unreadable."""
+    try:
+        return Journal(**read_json(path(job)))
+    except (VlacError, TypeError):
+        return None
+
+
+def now() -> int:
+    """Return milliseconds since 1970, MLflow's unit of time."""
+    return time.time_ns() // 1_000_000
+
+
+def _git_commit() -> str | None:
+    try:
+        top, commit = _git("rev-parse", "--show-toplevel", "HEAD").split()
+        if Path(top).resolve() != CODE_ROOT:  # installed somewhere inside another project's checkout
+            return None
+        return f"{commit}-dirty" if _git("status", "--porcelain", "--", "vlac") else commit
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "--no-optional-locks", "-C", str(CODE_ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()

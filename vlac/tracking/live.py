@@ -1,0 +1,129 @@
+"""What the stages call: the live view of a training, and the finished view of any job."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from vlac.errors import VlacError
+from vlac.params import load_params
+from vlac.params.schema import seeds_of
+from vlac.stages.definitions import Job
+from vlac.tracking import journal, sync
+from vlac.tracking.content import REPORTS, Points, finished_runs, row_points, shows, training_run
+from vlac.tracking.guard import guarded
+from vlac.tracking.store import Store, exclusive, open_store
+
+
+@contextmanager
+def training(job: Job) -> Iterator["Training"]:
+    """Show a training job in MLflow while the `with` block runs it; no failure of the view gets out of it.
+
+    If the block raises, the runs end as failed, or as killed for an interruption (KeyboardInterrupt, SystemExit). A
+    process that is killed outright leaves them running, until the job starts again or `rebuild` finds out.
+    """
+    view = Training(job)
+    try:
+        yield view
+    except Exception:
+        view.end("FAILED")
+        raise
+    except BaseException:
+        view.end("KILLED")
+        raise
+    view.end("FINISHED")
+
+
+def publish(job: Job) -> None:
+    """Show in MLflow what a job has made, once `run_stage` has returned; never raises."""
+    if not shows(job):
+        return
+    with guarded():
+        if job.stage.name in REPORTS:
+            journal.begin(job, [])
+            journal.end(job)
+        params = load_params()
+        store = open_store()
+        with exclusive():
+            contents = finished_runs(job, params)
+            if not contents:
+                raise VlacError(f"the results of {job} do not match params.yaml, which may have changed meanwhile.")
+            for content in contents:
+                sync.show(store, content)
+
+
+@dataclass
+class _LiveRun:
+    """One seed's run: its id, the rows that it shows, and what a process killed before has logged beyond them."""
+
+    id: str
+    rows: list[dict[str, Any]]
+    ahead: Points
+
+
+class Training:
+    """The runs of one training job, one per seed; see `training`."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._store: Store | None = None
+        self._runs: dict[int, _LiveRun] = {}
+        with guarded():
+            self._params = load_params()
+            former = journal.read(job)
+            seeds = seeds_of(job.seeds)
+            journal.begin(job, [training_run(job, seed, self._params).key for seed in seeds])
+            store = open_store()
+            if former and former.over:
+                sync.mark_killed(store, former.keys)
+            self._store = store
+
+    def start(self, seed: int, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Begin a seed's run, or go on with it after the epochs in `rows` (as in history.csv) that a checkpoint holds.
+
+        Without rows the training starts from the first epoch, and its run replaces the one of any former training with
+        the same parameters. Never raises.
+        """
+        with guarded():
+            if store := self._take():
+                self._open(store, seed, [dict(row) for row in rows])
+                self._store = store
+
+    def log_epoch(self, row: Mapping[str, Any]) -> None:
+        """Log one row of history.csv (seed, epoch, then metrics) in one call, at the epoch as step. Never raises."""
+        with guarded():
+            if store := self._take():
+                self._log(store, int(row["seed"]), dict(row))
+                self._store = store
+
+    def end(self, status: str) -> None:
+        """Close all runs with one of MLflow's statuses: FINISHED, FAILED or KILLED. Never raises."""
+        with guarded():
+            journal.end(self._job)
+            if store := self._take():
+                for run in self._runs.values():
+                    store.client.set_terminated(run.id, status)
+
+    def _take(self) -> Store | None:
+        """Return the store, to be put back when all went well: after a failure the job goes on without it."""
+        store, self._store = self._store, None
+        return store
+
+    def _open(self, store: Store, seed: int, rows: list[dict[str, Any]]) -> None:
+        with exclusive():
+            run_id, ahead = sync.begin(store, training_run(self._job, seed, self._params, rows))
+        self._runs[seed] = _LiveRun(run_id, rows, ahead)
+
+    def _log(self, store: Store, seed: int, row: dict[str, Any]) -> None:
+        if seed not in self._runs:
+            self._open(store, seed, [])
+        run = self._runs[seed]
+        run.rows.append(row)
+        points = row_points(row)
+        there = {point: value for point, value in run.ahead.items() if point[1] == int(row["epoch"])}
+        if not there:
+            sync.log_points(store, run.id, points, journal.now())
+        elif there != points:
+            # The epoch came out otherwise than before the kill, as it may on a GPU, and MLflow takes nothing back.
+            store.client.delete_run(run.id)
+            self._open(store, seed, run.rows)

@@ -1,0 +1,73 @@
+"""Make the view again from the files, for all jobs of today's parameters."""
+
+from dataclasses import dataclass
+
+from vlac.errors import VlacError
+from vlac.params.schema import Params
+from vlac.stages.definitions import jobs
+from vlac.tracking import journal, sync
+from vlac.tracking.content import REPORTS, finished_runs
+from vlac.tracking.guard import location, why
+from vlac.tracking.store import exclusive, open_store
+
+TRAININGS = ("train_vlae", "train")
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What `rebuild` did.
+
+    Attributes:
+        shown: runs that the view shows of today's parameters.
+        changed: how many of them were missing or differed.
+        killed: runs that counted as running, of processes that are gone.
+        left_out: a sentence for each job whose files cannot be shown.
+    """
+
+    shown: int
+    changed: int
+    killed: int
+    left_out: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"MLflow ({location()}) shows {self.shown} finished runs of params.yaml; {self.changed} had to be mended."
+        ]
+        if self.killed:
+            lines.append(f"{self.killed} runs of killed processes are marked as such.")
+        return "\n".join([*lines, *(f"Left out: {sentence}" for sentence in self.left_out)])
+
+
+def rebuild(params: Params) -> Rebuilt:
+    """Make MLflow show every finished run of `params` (the whole file's); doing it twice changes nothing.
+
+    Runs that the view shows rightly already are left alone, and so are those of other parameters and of other people.
+
+    Raises:
+        VlacError: MLflow is not installed, or its store cannot be used.
+    """
+    shown = changed = killed = 0
+    left_out = []
+    try:
+        store = open_store()
+        for job in jobs(params):
+            if job.stage.name not in (*TRAININGS, *REPORTS):
+                continue  # its files belong to the run of a training
+            with exclusive():
+                try:
+                    contents = finished_runs(job, params)
+                except VlacError as error:
+                    left_out.append(str(error))
+                    contents = []
+                changed += sum(sync.show(store, content) for content in contents)
+                shown += len(contents)
+                noted = journal.read(job)
+                if noted and noted.over:
+                    killed += sync.mark_killed(store, noted.keys)
+    except VlacError:
+        raise
+    except Exception as error:
+        raise VlacError(
+            f"The view cannot be made: {why(error)}.", "Mend that, or name another MLFLOW_TRACKING_URI."
+        ) from error
+    return Rebuilt(shown, changed, killed, tuple(left_out))

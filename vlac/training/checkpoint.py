@@ -1,0 +1,67 @@
+"""An unfinished training on disk: everything needed to go on, and to end in the bytes of an uninterrupted run."""
+
+import io
+import logging
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlac.errors import VlacError
+from vlac.files import write_bytes
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path("checkpoints")
+"""Apart from every declared output, because both engines delete those before a run and after a failed one."""
+
+
+@dataclass
+class Checkpoint:
+    """The state after `epoch` finished epochs.
+
+    Attributes:
+        identity: hashes of the parameters, data and code that the training depends on.
+        epoch: finished epochs.
+        model, optimiser: state dictionaries.
+        generator: state of the random generator of noise and shuffling.
+        history: one row per finished epoch.
+    """
+
+    identity: dict[str, str]
+    epoch: int
+    model: dict[str, Any]
+    optimiser: dict[str, Any]
+    generator: torch.Tensor
+    history: list[dict[str, float]]
+
+    def save(self, path: Path) -> None:
+        """Write atomically: a kill while writing leaves the former checkpoint."""
+        buffer = io.BytesIO()
+        torch.save(vars(self), buffer)
+        write_bytes(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path, identity: dict[str, str]) -> "Checkpoint | None":
+        """Return the checkpoint at `path`, or None where there is none.
+
+        Raises:
+            VlacError: the file is damaged, or it belongs to other parameters, data or code.
+        """
+        try:
+            # The generator's state is a byte tensor that must stay on the CPU; load_state_dict moves the rest.
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = cls(**content)
+        except FileNotFoundError:
+            return None
+        except (RuntimeError, TypeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError):
+            raise VlacError(f"{path} is damaged.", "Delete it to start this training anew.") from None
+        other = [name for name, digest in identity.items() if checkpoint.identity.get(name) != digest]
+        if other:
+            raise VlacError(
+                f"{path} holds {checkpoint.epoch} epochs trained with other {' and '.join(other)}.",
+                "Restore those to go on with it, or delete it to start this training anew.",
+            )
+        return checkpoint

@@ -1,0 +1,49 @@
+"""Where the arithmetic runs: device, precision and thread count, from the parameters and what the machine has."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from vlac.errors import VlacError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A settled choice: the torch device, and whether networks run in bfloat16."""
+
+    torch: torch.device
+    bfloat16: bool
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which networks run at the chosen precision."""
+        return torch.autocast(self.torch.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def __str__(self) -> str:
+        return f"{self.torch.type}, {'bfloat16' if self.bfloat16 else 'float32'}"
+
+
+def settle_device(device: str, threads: int) -> torch.device:
+    """Pin the thread count and return the torch device for "auto", "cpu" or "cuda".
+
+    Raises:
+        VlacError: "cuda" was asked for and torch sees no such device.
+    """
+    torch.set_num_threads(threads)
+    cuda = torch.cuda.is_available()
+    if device == "cuda" and not cuda:
+        raise VlacError(
+            "training.device is cuda, but torch sees no CUDA device.",
+            "Set it to auto or cpu in params.yaml, or install a CUDA build of torch.",
+        )
+    return torch.device("cuda" if cuda and device != "cpu" else "cpu")
+
+
+def settle_precision(device: torch.device, precision: str) -> bool:
+    """Return whether to train in bfloat16; "auto" does so where the hardware multiplies it natively."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Without these instructions bfloat16 on a CPU is emulated, and slower than float32.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,61 @@
+"""A live line per epoch: a bar on a terminal, plain lines in a log."""
+
+import logging
+import sys
+from types import TracebackType
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Shows one training; use as a context manager.
+
+    Args:
+        title: what is trained.
+        epochs: how many there will be.
+        done: how many a checkpoint has already.
+    """
+
+    def __init__(self, title: str, epochs: int, done: int) -> None:
+        self.title, self.epochs = title, epochs
+        self.bar: Any = None
+        if sys.stderr.isatty():
+            try:
+                from tqdm import tqdm  # a node that only trains may lack it
+            except ImportError:
+                return
+            self.bar = tqdm(total=epochs, initial=done, desc=title, unit="epoch")
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def show(self, row: dict[str, float], images_per_second: float) -> None:
+        """Show an epoch's row of the history, in nats per image, and the speed."""
+        line = summary(row) + f"  {images_per_second:.0f} images/s"
+        if self.bar is not None:
+            self.bar.set_postfix_str(line)
+            self.bar.update(int(row["epoch"]) - self.bar.n)
+        # The console handler drops this on a terminal, where the bar shows it; the job's log file keeps it.
+        log.info("%s epoch %d/%d: %s", self.title, row["epoch"], self.epochs, line, extra={"in_bar": self.bar is not None})
+
+
+def summary(row: dict[str, float]) -> str:
+    """Return the terms of the bound and the signs of collapse in one line."""
+    rungs = [name.removeprefix("kl_z_") for name in row if name.startswith("kl_z_")]
+    mixtures = [name.removeprefix("kl_y_") for name in row if name.startswith("kl_y_")]
+    parts = [
+        f"elbo {row['elbo']:.1f}",
+        f"log p(x|z) {row['log_likelihood']:.1f}",
+        "KL_z " + " ".join(f"{row[f'kl_z_{rung}']:.1f}" for rung in rungs),
+    ]
+    for rung in mixtures:
+        parts.append(
+            f"y_{rung}: KL {row[f'kl_y_{rung}']:.2f}, in use {row[f'clusters_in_use_{rung}']:.0f}, "
+            f"H(mean q) {row[f'entropy_mean_q_{rung}']:.2f}, mean H(q) {row[f'mean_entropy_q_{rung}']:.2f}"
+        )
+    return "  ".join(parts)

@@ -1,0 +1,91 @@
+"""What all the rules take from the definitions of the stages, in vlac/stages/definitions.py."""
+
+import shutil
+
+from snakemake.exceptions import WorkflowError
+
+from vlac.errors import VlacError
+from vlac.params import load_params
+from vlac.stages import STAGES, Job, jobs
+from vlac.stages.definitions import code_files
+from vlac.stages.stale import why_made_otherwise
+from vlac.stages.view import declared
+
+if config:
+    raise WorkflowError(
+        f"--config and --configfile are refused ({', '.join(config)}): the commands read params.yaml and would not see "
+        "it. Edit params.yaml, or copy a file of presets/ over it."
+    )
+
+try:
+    PARAMS = load_params()
+except VlacError as error:
+    raise WorkflowError(str(error)) from None
+
+THREADS = PARAMS.training.threads
+# The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.
+GPU = int(PARAMS.training.device == "cuda" or (PARAMS.training.device == "auto" and bool(shutil.which("nvidia-smi"))))
+
+
+wildcard_constraints:
+    model="|".join(PARAMS.models),
+    seeds=r"\d+(-\d+)?",
+
+
+def job_of(stage: str, wildcards) -> Job:
+    return Job(STAGES[stage], wildcards.get("model", ""), wildcards.get("seeds", ""))
+
+
+def inputs(stage: str):
+    """Return an input function: the files that a job of the stage reads, code aside."""
+
+    def of(wildcards) -> list[str]:
+        job = job_of(stage, wildcards)
+        if why_made_otherwise(job, PARAMS):
+            # Snakemake remembers the parameters of its own runs alone. What DVC made with others would pass for up
+            # to date, so the manifest decides.
+            workflow.dag.forcefiles.update(str(path) for path in job.outputs)
+        return [str(path) for path in job.inputs(PARAMS)]
+
+    return of
+
+
+def code(stage: str) -> list[str]:
+    """Return the modules whose change makes the stage's results stale."""
+    return [str(path) for path in code_files(STAGES[stage])]
+
+
+def outputs(stage: str) -> list[str]:
+    """Return the files that a job of the stage writes, with {model} and {seeds} as wildcards."""
+    return list(STAGES[stage].outputs)
+
+
+def shown(stage: str, category: str, **labels: str) -> list[str]:
+    """Return the same as `outputs`, what lies under reports/ marked for `snakemake --report`."""
+
+    def mark(path: str) -> str:
+        names = {**labels, "file": Path(path).name}
+        return report(path, caption=f"../report/{stage}.rst", category=category, labels=names)
+
+    return [mark(path) if path.startswith("reports/") else path for path in outputs(stage)]
+
+
+def outputs_of(*stages: str) -> list[str]:
+    """Return the files that the stages write for all models and seeds of params.yaml."""
+    return [str(path) for stage in stages for job in jobs(PARAMS, STAGES[stage]) for path in job.outputs]
+
+
+def values(stage: str):
+    """Return a params function: the part of params.yaml that the stage declares, so that its change means a rerun."""
+    return lambda wildcards: declared(PARAMS, job_of(stage, wildcards).params)
+
+
+def log_of(stage: str) -> str:
+    """Return where the stage's command itself writes its log."""
+    over = STAGES[stage].over
+    return str(Job(STAGES[stage], "{model}" if over == "models" else "", "{seeds}" if over else "").log)
+
+
+def command(stage: str) -> str:
+    """Return the shell command, the same text as in dvc.yaml."""
+    return Job(STAGES[stage], "{wildcards.model}", "{wildcards.seeds}").command
