@@ -83,8 +83,10 @@ class Climb(nn.Module):
         elif rung == 3:
             expand = nn.Sequential(dense(width, c3 * 16), nn.Unflatten(1, (c3, 4, 4)))
             self.body = nn.Sequential(expand, deconv(c3, c3), conv(c3, c2, 1))
+        elif rung == 2:
+            self.body = nn.Sequential(deconv(width, c2), conv(c2, c1, 1))
         else:
-            self.body = nn.Sequential(deconv(width, (c1, c2)[rung - 1]), conv((c1, c2)[rung - 1], c1, 1))
+            self.body = deconv(width, c1)
 
     def forward(self, z: Tensor | None, above: Tensor | None) -> Tensor:
         """Return z~_l from z_l, float (B, d_l) or None, and z~_{l+1}, float (B, hidden) or (B, C, H, W) or None."""

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlac.errors import VlacError
-from vlac.params.schema import Params
+from vlac.params.schema import GmDgm, Params, Vlac
 
 PARAMS = Path("params.yaml")
 
@@ -36,7 +36,9 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise VlacError(f"{path} is missing.", "Run in the project's folder, or copy one of presets/ over it.") from None
+        raise VlacError(
+            f"{path} is missing.", "Run in the project's folder, or copy one of presets/ over it."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise VlacError(f"{path} cannot be read: {error}.") from None
     try:
@@ -64,7 +66,9 @@ def validate(content: Any, path: Path, lines: dict[tuple[str | int, ...], int] |
         raise VlacError(_explain(error, path, lines or {}), "Correct it and run again.") from None
 
 
-def _check_scalars(node: Any, location: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], path: Path) -> None:
+def _check_scalars(
+    node: Any, location: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], path: Path
+) -> None:
     """Record the line of every node; refuse keys given twice and scalars that YAML 1.1 and 1.2 read differently."""
     line = node.start_mark.line + 1
     lines.setdefault(location, line)
@@ -114,28 +118,40 @@ def _explain(error: ValidationError, path: Path, lines: dict[tuple[str | int, ..
     # Unions add the branch's name to the location; it is no key of the file.
     location: tuple[str | int, ...] = ()
     for part in first["loc"]:
-        if (*location, part) in lines or first["type"] == "missing" and part == first["loc"][-1]:
+        if (*location, part) in lines or (first["type"] == "missing" and part == first["loc"][-1]):
             location = (*location, part)
-    line = lines.get(location) or lines.get(location[:-1])
+    named = _named_in(str(first["ctx"]["error"]), location, lines) if first["type"] == "value_error" else location
+    line = lines.get(named) or lines.get(named[:-1])
     where = f"{path}, line {line}: " if line else f"{path}: "
     name = _dotted(location)
     match first["type"]:
         case "extra_forbidden":
-            known = _siblings(location[:-1])
+            known = _siblings(first["loc"][:-1])
             return f"{where}{name} is no known key{f'; allowed here: {known}' if known else ''}."
         case "missing":
             return f"{where}{name} is missing."
         case "value_error":
-            return f"{where}{name}: {first['ctx']['error']}."
+            return f"{where}{f'{name}: ' if location else ''}{first['ctx']['error']}."
     others = {p["msg"] for p in problems if p["loc"][: len(location)] == first["loc"][: len(location)]}
     message = " or ".join(sorted(m[0].lower() + m[1:] for m in others)) if len(others) <= 3 else first["msg"].lower()
     return f"{where}{name} is {first['input']!r}, but {message}."
 
 
+def _named_in(
+    message: str, location: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]
+) -> tuple[str | int, ...]:
+    """Return the first key below `location` that a section's own check names in its message, else `location`."""
+    for word in message.split():
+        key = (*location, *word.strip(",:").split("."))
+        if key in lines:
+            return key
+    return location
+
+
 def _siblings(location: tuple[str | int, ...]) -> str:
-    """Return the keys that the schema allows in the section at `location`, for a message."""
+    """Return the keys that the schema allows in the section at pydantic's `location`, for a message."""
     section: Any = Params
     for part in location:
         field = getattr(section, "model_fields", {}).get(part)
-        section = field.annotation if field else None
+        section = field.annotation if field else {"vlac": Vlac, "gmdgm": GmDgm}.get(str(part))
     return ", ".join(section.model_fields) if hasattr(section, "model_fields") else ""

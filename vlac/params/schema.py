@@ -74,7 +74,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Data":
         if self.source == "digits" and self.train_split != "train":
-            raise ValueError("the embedded digits have no extra split: train_split must be train")
+            raise ValueError("train_split must be train: the embedded digits have no other")
         if self.source == "digits" and self.holdout >= self.digits.train:
             raise ValueError("holdout must be smaller than digits.train")
         return self

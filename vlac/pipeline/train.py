@@ -13,7 +13,7 @@ from vlac.errors import VlacError
 from vlac.files import read_json, sha256, write_csv
 from vlac.models.load import save_models
 from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
-from vlac.params.schema import Params, Vlac, seeds_of
+from vlac.params.schema import L, Params, Vlac, seeds_of
 from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
@@ -80,8 +80,9 @@ def build_spec(job: Job, params: Params) -> Spec:
     """Return what the job trains; VLAC and GM-DGM are built around the rung that stage `rung` has settled."""
     if not job.model:
         return vlae_spec(params.network, params.likelihood)
-    rung = read_json(RUNG).get("rung")
-    if not isinstance(rung, int):
+    settled = read_json(RUNG)
+    rung = settled.get("rung") if isinstance(settled, dict) else None
+    if type(rung) is not int or not 1 <= rung <= L:
         raise VlacError(f"{RUNG} names no rung.", "Run the stage rung again.")
     model = params.models[job.model]
     build = vlac_spec if isinstance(model, Vlac) else gmdgm_spec

@@ -11,7 +11,7 @@ from typing import Any
 from vlac.errors import VlacError
 from vlac.files import read_csv, sha256
 from vlac.params.schema import Params, seeds_of
-from vlac.stages.definitions import STAGES, VLAE, Job, jobs
+from vlac.stages.definitions import STAGES, VLAE, Job
 from vlac.stages.manifest import read_manifest
 from vlac.stages.view import declared, fingerprint
 from vlac.tracking import journal
@@ -110,25 +110,18 @@ def finished_runs(job: Job, params: Params) -> list[Content]:
 def _finished(job: Job, seed: int, params: Params, manifest: dict[str, Any]) -> Content:
     history = _rows(_output(job, "history.csv"), seed)
     content = training_run(job, seed, params, history)
-    artifacts = [
-        (path, "train") for path in (_output(job, "history.csv"), job.manifest, job.log) if path and path.exists()
-    ]
+    artifacts = [(path, "train") for path in (_output(job, "history.csv"), job.manifest, job.log) if path.exists()]
     values: dict[str, Any] = {}
     later: dict[str, str] = {}  # declared parameters of the stages that scored the model
     model = _output(job, "model.pt").as_posix()
-    for name in ("evaluate", "probe"):
-        scored = Job(STAGES[name], model=job.model, seeds=job.seeds)
-        if scored.stage.over != job.stage.over:
-            continue
-        scores = _manifest(scored, params)
-        if scores is None or scores["inputs"].get(model) != manifest["outputs"].get(model):
-            continue  # not made yet, or scores of a model that was trained again since
-        later |= _flat(declared(params, [key for key in scored.params if key not in job.params]))
-        artifacts += [(path, name) for path in scored.outputs]
-        values |= _scores(scored, seed)
-    if job.model:
-        figures = Job(STAGES["figures"], model=job.model, seeds=job.seeds).outputs
-        artifacts += [(path, "figures") for path in figures if path.exists()]
+    for stage in (STAGES[name] for name in ("evaluate", "figures", "probe")):
+        after = Job(stage, model=job.model, seeds=job.seeds)
+        made = _manifest(after, params) if stage.over == job.stage.over else None
+        if made is None or made["inputs"].get(model) != manifest["outputs"].get(model):
+            continue  # not made yet, or made of a model that was trained again since
+        later |= _flat(declared(params, after.params))
+        artifacts += [(path, stage.name) for path in after.outputs]
+        values |= _scores(after, seed)
     return replace(
         content,
         params=later | content.params,
@@ -140,7 +133,7 @@ def _finished(job: Job, seed: int, params: Params, manifest: dict[str, Any]) -> 
 def _scores(job: Job, seed: int) -> dict[str, Any]:
     """Return the final scores of one seed by the name of their metric."""
     values: dict[str, Any] = {}
-    for row in _rows(_output(job, "scores.csv"), seed):
+    for row in _rows(_output(job, "scores.csv"), seed) if job.stage.name != "figures" else []:
         rung = row.pop("rung")
         if job.stage.name == "probe":
             values |= {f"probe.rung{rung:.0f}.{name}": value for name, value in row.items()}
@@ -153,13 +146,9 @@ def _scores(job: Job, seed: int) -> dict[str, Any]:
 
 
 def _report(job: Job, params: Params) -> list[Content]:
-    if job.manifest:
-        complete = _manifest(job, params) is not None
-    else:  # the table: it has no manifest, but it stands for nothing while a score is missing
-        complete = all(_manifest(each, params) for each in jobs(params, STAGES["evaluate"]))
-    files = [path for path in job.outputs if path.parts[0] == "reports"]
-    if not complete or not all(path.exists() for path in files):
+    if _manifest(job, params) is None:
         return []
+    files = [path for path in job.outputs if path.parts[0] == "reports"]
     # The path of the data is no part of a result, and tells of the machine.
     values = declared(params, [key for key in job.params if key != "data"])
     values |= declared(params, ["data.source", "data.holdout"])
@@ -193,7 +182,7 @@ def _manifest(job: Job, params: Params) -> dict[str, Any] | None:
     Raises:
         VlacError: it is damaged, or a file that the view shows differs from it.
     """
-    if job.manifest is None or not job.manifest.exists():
+    if not job.manifest.exists():
         return None
     manifest = read_manifest(job)
     try:

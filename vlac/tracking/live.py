@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlac.errors import VlacError
@@ -59,6 +59,7 @@ class _LiveRun:
     id: str
     rows: list[dict[str, Any]]
     ahead: Points
+    finished: bool = False
 
 
 class Training:
@@ -102,7 +103,8 @@ class Training:
             journal.end(self._job)
             if store := self._take():
                 for run in self._runs.values():
-                    store.client.set_terminated(run.id, status)
+                    if not run.finished:
+                        store.client.set_terminated(run.id, status)
 
     def _take(self) -> Store | None:
         """Return the store, to be put back when all went well: after a failure the job goes on without it."""
@@ -111,8 +113,10 @@ class Training:
 
     def _open(self, store: Store, seed: int, rows: list[dict[str, Any]]) -> None:
         with exclusive():
-            run_id, ahead = sync.begin(store, training_run(self._job, seed, self._params, rows))
+            content = training_run(self._job, seed, self._params, rows)
+            run_id, ahead = sync.begin(store, replace(content, started=journal.now()))
         self._runs[seed] = _LiveRun(run_id, rows, ahead)
+        self._finish_after_the_last_epoch(store, seed)
 
     def _log(self, store: Store, seed: int, row: dict[str, Any]) -> None:
         if seed not in self._runs:
@@ -127,3 +131,11 @@ class Training:
             # The epoch came out otherwise than before the kill, as it may on a GPU, and MLflow takes nothing back.
             store.client.delete_run(run.id)
             self._open(store, seed, run.rows)
+        self._finish_after_the_last_epoch(store, seed)
+
+    def _finish_after_the_last_epoch(self, store: Store, seed: int) -> None:
+        """Close a seed that is done while others of its group are still to be trained."""
+        run = self._runs[seed]
+        if not run.finished and run.rows and int(run.rows[-1]["epoch"]) >= self._params.training.epochs:
+            store.client.set_terminated(run.id, "FINISHED")
+            run.finished = True

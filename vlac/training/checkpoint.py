@@ -1,8 +1,5 @@
 """An unfinished training on disk: everything needed to go on, and to end in the bytes of an uninterrupted run."""
 
-import io
-import logging
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +7,7 @@ from typing import Any
 import torch
 
 from vlac.errors import VlacError
-from vlac.files import write_bytes
-
-log = logging.getLogger(__name__)
+from vlac.models.load import read_archive, write_archive
 
 FOLDER = Path("checkpoints")
 """Apart from every declared output, because both engines delete those before a run and after a failed one."""
@@ -39,9 +34,7 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write atomically: a kill while writing leaves the former checkpoint."""
-        buffer = io.BytesIO()
-        torch.save(vars(self), buffer)
-        write_bytes(path, buffer.getvalue())
+        write_archive(path, vars(self))
 
     @classmethod
     def load(cls, path: Path, identity: dict[str, str]) -> "Checkpoint | None":
@@ -52,13 +45,12 @@ class Checkpoint:
         """
         try:
             # The generator's state is a byte tensor that must stay on the CPU; load_state_dict moves the rest.
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            checkpoint = cls(**content)
+            checkpoint = cls(**read_archive(path))
+            other = [name for name, digest in identity.items() if checkpoint.identity.get(name) != digest]
         except FileNotFoundError:
             return None
-        except (RuntimeError, TypeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError):
+        except Exception:  # a damaged file makes zipfile and torch raise nearly anything
             raise VlacError(f"{path} is damaged.", "Delete it to start this training anew.") from None
-        other = [name for name, digest in identity.items() if checkpoint.identity.get(name) != digest]
         if other:
             raise VlacError(
                 f"{path} holds {checkpoint.epoch} epochs trained with other {' and '.join(other)}.",

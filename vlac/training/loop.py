@@ -132,7 +132,7 @@ class Trainer:
         weights_finite = all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
         if bad or not weights_finite:
             epoch = int(row["epoch"])
-            kept = f"{self.checkpoint} keeps an earlier epoch" if self.checkpoint.exists() else "no epoch was finished"
+            kept = f"{self.checkpoint} keeps an earlier epoch" if self.checkpoint.exists() else "no epoch was kept"
             raise VlacError(
                 f"Training became NaN or infinite in epoch {epoch} ({', '.join(bad) or 'weights'}); {kept}.",
                 "Lower training.lr or raise likelihood.scale in params.yaml, delete the checkpoint and run again.",

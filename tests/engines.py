@@ -1,0 +1,182 @@
+"""A copy of the project whose stages take no time, and what Snakemake and DVC would do in it."""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx
+import yaml
+from dvc.repo import Repo
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
+
+from vlac.params import load_params
+from vlac.params.schema import Params
+from vlac.stages.definitions import jobs
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore", "vlac")
+
+# Every output is made of the declared parameters and the inputs, so it changes with them and with nothing else. Models
+# are as large as those that both engines treat otherwise than small files.
+FAKE_STAGES = """
+import hashlib, json, sys, types
+sys.modules["pandas"] = types.SimpleNamespace(DataFrame=object)  # unused here, and it takes longest to load
+from vlac.params import load_params
+from vlac.stages import jobs, run_stage
+from vlac.stages.view import declared
+
+params = load_params()
+job = next(job for job in jobs(params) if job.command.split()[3:] == sys.argv[1:])
+
+def work(view):
+    digest = hashlib.sha256(json.dumps(declared(params, job.params), sort_keys=True).encode())
+    for path in job.inputs(params):
+        digest.update(path.read_bytes())
+    for path in job.outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path != job.manifest:
+            path.write_text(f"{path} {digest.hexdigest()}" * (20_000 if path.suffix == ".pt" else 1))
+
+run_stage(job, work)
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an engine knows of a job; folders among the inputs are expanded to files."""
+
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    params: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with the workflow in it, at first without results."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, params: Path | dict[str, Any]) -> "Project":
+        """Copy the workflow and the package there, with the parameters of a file, or those given."""
+        for part in PARTS:
+            source, target = ROOT / part, folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        text = params.read_text() if isinstance(params, Path) else yaml.safe_dump(params)
+        (folder / "params.yaml").write_text(text)
+        (folder / "vlac" / "__main__.py").write_text(FAKE_STAGES)
+        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+        return cls(folder)
+
+    @property
+    def params(self) -> Params:
+        return load_params(self.folder / "params.yaml")
+
+    @contextlib.contextmanager
+    def changed(self, *keys: str, to: Any) -> Iterator[None]:
+        """Set one parameter for the length of a `with` block."""
+        path = self.folder / "params.yaml"
+        before = path.read_text()
+        values = section = yaml.safe_load(before)
+        for key in keys[:-1]:
+            section = section[key]
+        section[keys[-1]] = to
+        path.write_text(yaml.safe_dump(values))
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    def run(self, engine: str, *arguments: str, fails: bool = False) -> str:
+        """Run an engine's command and return what it said."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        result = subprocess.run(
+            [sys.executable, "-m", engine, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},  # so that `python` in a stage's command is this one
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (result.returncode != 0) == fails, result.stdout
+        return result.stdout
+
+    def files(self) -> dict[str, bytes]:
+        """Return all declared outputs of all jobs, by path."""
+        return {str(path): (self.folder / path).read_bytes() for job in jobs(self.params) for path in job.outputs}
+
+    def in_snakemake(self) -> dict[str, Seen]:
+        """Return Snakemake's jobs by their commands."""
+        return {job.shellcmd: _seen_by_snakemake(job) for job, _ in self._dag() if job.shellcmd}
+
+    def planned_by_snakemake(self) -> set[str]:
+        """Return the commands that Snakemake would run."""
+        return {job.shellcmd for job, needed in self._dag() if job.shellcmd and needed}
+
+    def in_dvc(self) -> dict[str, Seen]:
+        """Return DVC's stages by their commands."""
+        with _inside(self.folder), Repo() as repo:
+            stages = [stage for stage in repo.index.stages if stage.cmd]
+            made = [str(out) for stage in stages for out in stage.outs]
+            return {stage.cmd: _seen_by_dvc(stage, made) for stage in stages}
+
+    def planned_by_dvc(self) -> set[str]:
+        """Return the commands of the stages that DVC finds changed, and of those that depend on them."""
+        with _inside(self.folder), Repo() as repo:
+            stages = {stage.addressing: stage for stage in repo.index.stages}
+            changed = [stages[name] for name in repo.status()]
+            after = {stage for each in changed for stage in networkx.ancestors(repo.index.graph, each)}
+            return {stage.cmd for stage in after.union(changed)}
+
+    def _dag(self) -> list[tuple[Any, bool]]:
+        quiet = OutputSettings(quiet={Quietness.ALL})
+        with _inside(self.folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
+            workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+            workflow.dag().summary()  # builds the graph; the API has no call that returns it
+            dag = workflow._workflow.dag
+            return [(job, bool(dag.reason(job))) for job in dag.jobs]
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Change the working folder, and undo that and what Snakemake does to the module path."""
+    path = sys.path.copy()
+    with contextlib.chdir(folder):
+        try:
+            yield
+        finally:
+            sys.path[:] = path
+
+
+def _seen_by_snakemake(job: Any) -> Seen:
+    (params,) = job.params
+    return Seen(frozenset(job.input), frozenset(job.output), frozenset(params))
+
+
+def _seen_by_dvc(stage: Any, made: list[str]) -> Seen:
+    inputs: set[str] = set()
+    params: set[str] = set()
+    for dep in stage.deps:
+        path = str(dep)
+        if hasattr(dep, "params"):
+            params.update(dep.params or Params.model_fields)  # no keys means the whole file
+        elif Path(path).is_dir():
+            files = [file for file in stage.repo.dvcignore.find(stage.repo.fs, path)]
+            inputs.update(os.path.relpath(file) for file in files)
+        else:
+            inside = {output for output in made if output.startswith(f"{path}/")}
+            inputs.update(inside or {path})
+    return Seen(frozenset(inputs), frozenset(str(out) for out in stage.outs), frozenset(params))

@@ -1,0 +1,196 @@
+"""Snakemake and DVC run the same pipeline: the same jobs, made again for the same reasons, to the same bytes.
+
+Outputs here come from stand-ins that write digests of what they read; the engines, their files and the definitions of
+the stages are the real ones.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from engines import ROOT, Project, Seen
+
+from vlac.params import load_params
+from vlac.params.schema import Params
+from vlac.stages.definitions import code_files, jobs
+from vlac.stages.handover import hand_over
+
+TINY = ROOT / "presets" / "tiny.yaml"
+
+# One model, and a source that allows every value of the other parameters.
+SMALL: dict[str, Any] = yaml.safe_load(TINY.read_text())
+SMALL["data"]["source"], SMALL["probe"]["seeds"] = "svhn", [0]
+SMALL["models"] = {"two": SMALL["models"]["vlac_2layer"]}
+
+OTHER_WORDS = {
+    "tiny": "other",
+    "svhn": "digits",
+    None: "mirror",
+    "train": "extra",
+    "gaussian": "laplace",
+    "enumerated": "sampled",
+    "auto": "cpu",
+}
+
+
+def _another(value: Any) -> Any:
+    """Return another valid value."""
+    if isinstance(value, list):
+        return [_another(value[0]), *value[1:]]
+    if isinstance(value, float):
+        return value / 2
+    return value + 1 if isinstance(value, int) else OTHER_WORDS[value]
+
+
+def _leaves(section: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return every value by its keys, but for the lists of seeds and the kinds of models, which shape the graph."""
+    leaves = {}
+    for key, value in section.items():
+        if isinstance(value, dict):
+            leaves |= _leaves(value, (*above, key))
+        elif key not in ("seeds", "kind"):
+            leaves[*above, key] = value
+    return leaves
+
+
+def _declaring(leaf: tuple[str, ...], params: Params) -> set[str]:
+    dotted = f"{'.'.join(leaf)}."
+    return {job.command for job in jobs(params) if any(dotted.startswith(f"{key}.") for key in job.params)}
+
+
+def _and_all_after(commands: set[str], params: Params) -> set[str]:
+    made: set[Path] = set()
+    rerun = set()
+    for job in jobs(params):
+        if job.command in commands or not made.isdisjoint(job.inputs(params)):
+            rerun.add(job.command)
+            made.update(job.outputs)
+    return rerun
+
+
+def _one_leaf_per_set_of_stages() -> list[tuple[str, ...]]:
+    params = Params.model_validate(SMALL)
+    return list({frozenset(_declaring(leaf, params)): leaf for leaf in _leaves(SMALL)}.values())
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project.make(tmp_path_factory.mktemp("clean"), ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project made by Snakemake, then handed over."""
+    project = Project.make(tmp_path_factory.mktemp("snakemake"), SMALL)
+    project.run("snakemake", "--cores", "2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.folder)
+        done, left = hand_over(project.params)
+    assert [job.command for job in done] == [job.command for job in jobs(project.params)]
+    assert left == {}
+    return project
+
+
+@pytest.fixture(scope="module")
+def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project made by DVC, of which Snakemake has no record."""
+    project = Project.make(tmp_path_factory.mktemp("dvc"), SMALL)
+    project.run("dvc", "repro")
+    return project
+
+
+@pytest.mark.parametrize("params", [ROOT / "params.yaml", TINY], ids=lambda path: path.stem)
+def test_both_engines_know_the_same_jobs(params: Path, tmp_path: Path) -> None:
+    project = Project.make(tmp_path, params)
+    defined = {
+        job.command: Seen(
+            frozenset(map(str, [*job.inputs(project.params), *code_files(job.stage)])),
+            frozenset(map(str, job.outputs)),
+            frozenset(job.params),
+        )
+        for job in jobs(project.params)
+    }
+    assert project.in_snakemake() == defined
+    assert project.in_dvc() == defined
+
+
+def test_plain_snakemake_on_a_clean_tree_plans_every_job(clean: Project) -> None:
+    said = clean.run("snakemake", "--dry-run")
+    assert all(f"Shell command: {job.command}\n" in said for job in jobs(clean.params))
+
+
+def test_overrides_that_the_commands_would_not_see_are_refused(clean: Project) -> None:
+    said = clean.run("snakemake", "--dry-run", "--config", "seeds=3", fails=True)
+    assert "--config and --configfile are refused (seeds)" in said
+    assert "copy a file of presets/ over it" in said
+    assert "Traceback" not in said
+
+
+def test_a_mistake_in_the_parameters_stops_snakemake_with_its_sentence(clean: Project) -> None:
+    with clean.changed("epochs", to=3):
+        said = clean.run("snakemake", "--dry-run", fails=True)
+    assert "epochs is no known key" in said
+    assert "Traceback" not in said
+
+
+def test_both_engines_make_the_same_bytes(by_snakemake: Project, by_dvc: Project) -> None:
+    assert by_snakemake.files() == by_dvc.files()
+
+
+def test_after_the_hand_over_nothing_is_to_be_done(by_snakemake: Project) -> None:
+    before = by_snakemake.files()
+    assert "Nothing to be done" in by_snakemake.run("snakemake", "--cores", "1")
+    assert "Data and pipelines are up to date." in by_snakemake.run("dvc", "repro")
+    assert by_snakemake.files() == before
+
+
+def test_after_dvc_nothing_is_to_be_done_even_without_a_hand_over(by_dvc: Project) -> None:
+    assert by_dvc.planned_by_snakemake() == set()
+    assert by_dvc.planned_by_dvc() == set()
+
+
+def test_every_parameter_is_declared_by_a_stage_besides_the_table() -> None:
+    params = Params.model_validate(SMALL)
+    assert all(len(_declaring(leaf, params)) > 1 for leaf in _leaves(SMALL))
+
+
+@pytest.mark.parametrize("leaf", _one_leaf_per_set_of_stages(), ids=".".join)
+def test_a_changed_parameter_reruns_what_declares_it_and_all_after(
+    leaf: tuple[str, ...], by_snakemake: Project
+) -> None:
+    with by_snakemake.changed(*leaf, to=_another(_leaves(SMALL)[leaf])):
+        rerun = _and_all_after(_declaring(leaf, by_snakemake.params), by_snakemake.params)
+        assert by_snakemake.planned_by_snakemake() == rerun
+        assert by_snakemake.planned_by_dvc() == rerun
+
+
+def test_snakemake_sees_that_what_dvc_made_had_other_parameters(by_dvc: Project) -> None:
+    assert not list((by_dvc.folder / ".snakemake" / "metadata").glob("*"))
+    with by_dvc.changed("evaluation", "neighbours", to=7):
+        assert "python -m vlac probe --seeds 0" in by_dvc.planned_by_snakemake()
+        assert by_dvc.planned_by_snakemake() == by_dvc.planned_by_dvc()
+
+
+@pytest.mark.parametrize("project", ["by_snakemake", "by_dvc"])
+def test_a_seed_more_means_its_own_jobs_and_a_seed_less_the_table_alone(
+    project: str, request: pytest.FixtureRequest
+) -> None:
+    made: Project = request.getfixturevalue(project)
+    own = {f"python -m vlac {stage} two --seeds 3" for stage in ("train", "evaluate", "figures")}
+    for seeds, rerun in (([0, "1-2", 3], {*own, "python -m vlac table"}), ([0], {"python -m vlac table"})):
+        with made.changed("seeds", to=seeds):
+            assert made.planned_by_snakemake() == rerun
+            assert made.planned_by_dvc() == rerun
+
+
+def test_the_hand_over_leaves_out_what_is_stale(by_snakemake: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(by_snakemake.folder)
+    before = by_snakemake.files()
+    with by_snakemake.changed("evaluation", "neighbours", to=7):
+        done, left = hand_over(by_snakemake.params)
+        assert {job.stage.name for job in done} == {"download", "prepare", "train_vlae"}
+        assert {why for job, why in left.items() if job.stage.name == "probe"} == {"its parameters have changed"}
+        assert {why for job, why in left.items() if job.stage.name == "train"} == {"what it reads has to be made again"}
+        assert by_snakemake.planned_by_snakemake() == by_snakemake.planned_by_dvc() == {job.command for job in left}
+    assert by_snakemake.files() == before

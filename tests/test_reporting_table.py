@@ -1,0 +1,180 @@
+"""Table 1 from hand-made scores: numbers computed by hand, rows that must and must not be there, equal bytes."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from vlac.errors import VlacError
+from vlac.files import write_csv, write_json
+from vlac.params import Params, load_params
+from vlac.reporting.published import TABLE_1
+from vlac.reporting.table import write_table
+
+PRESET = Path(__file__).parents[1] / "presets/digits.yaml"
+FACTORS = {"digit": 0.1, "ink_hue": 0.2}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Params:
+    return load_params(PRESET)
+
+
+def changed(params: Params, **sections: object) -> Params:
+    """Return validated parameters with some sections replaced."""
+    return Params.model_validate(params.model_dump() | sections)
+
+
+def lay_out(root: Path, params: Params, acc: dict[str, list[float]], factors: dict[str, float], official=False) -> None:
+    """Write what the stages before the table write; seed s of a model has the s-th of its accuracies."""
+    files = [
+        {"split": split, "name": f"{split}_32x32.mat", "bytes": 1, "sha256": "0" * 64, "count": n, "official": official}
+        for split, n in (("train", 12000), ("test", 4000))
+    ]
+    write_json(root / "data/source.json", {"source": params.data.source, "files": files})
+    for name, values in acc.items():
+        for seed, value in enumerate(values):
+            folder = root / "results/evaluate" / name / str(seed)
+            row = {"seed": seed, "rung": 3, "acc": value, "acc_test_map": value + 0.01, "hungarian": 0.2, "nmi": 0.3}
+            row |= {"ari": -0.0001, "clusters_in_use": 40 + seed, "chance": 0.1, "chance_random": 0.118, "images": 4000}
+            write_csv(folder / "scores.csv", pd.DataFrame([row]))
+            lines = [(seed, rung, f, "knn", 0.1 * rung + value) for rung in (1, 2, 3, 4) for f in factors]
+            lines += [(seed, rung, f, "chance", chance) for rung in (1, 2, 3, 4) for f, chance in factors.items()]
+            lines += [(seed, 3, f, "nmi", value / 2) for f in factors]
+            write_csv(
+                folder / "factors.csv", pd.DataFrame(lines, columns=["seed", "rung", "factor", "measure", "value"])
+            )
+
+
+def cells(text: str, label: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {label} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path: Path, shipped: Params) -> None:
+    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.31]}, FACTORS)
+    write_table(shipped, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    # std of (0.4, 0.5) with ddof = 1 is 0.1 / sqrt(2) = 0.0707
+    row = cells(text, "VLAC K^1layer = (1, 1, 50, 1)")
+    assert row[1:4] == ["0.637 ± 0.042", "0.450 ± 0.071", "0.460 ± 0.071"]
+    assert row[4:] == ["0.200 ± 0.000", "0.300 ± 0.000", "0.000 ± 0.000", "40.5 ± 0.7", "2"]
+    table = pd.read_csv(tmp_path / "reports/table1.csv").set_index("row")
+    assert len(table) == 6
+    assert table.loc["VLAC K^1layer = (1, 1, 50, 1)", "acc_std"] == pytest.approx(0.1 / math.sqrt(2), rel=1e-5)
+    assert table.loc["Equivalent GM-DGM, K = 50", "acc_mean"] == pytest.approx(0.305)
+    assert table.loc["DEC [29]", "status"] == "quoted"
+    assert math.isnan(table.loc["DEC [29]", "acc_mean"])
+    assert "ddof = 1) over seeds 0 and 1" in text
+    assert "Differences" not in text
+
+
+def test_one_seed_has_no_spread(tmp_path: Path, shipped: Params) -> None:
+    params = changed(shipped, seeds=[0])
+    lay_out(tmp_path, params, {"vlac_1layer": [0.4], "vlac_2layer": [0.6], "gmdgm": [0.3]}, FACTORS)
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    row = cells(text, "VLAC K^2layer = (1, 5, 50, 1)")
+    assert row[2:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "40.0", "1"]
+    assert "seed 0 alone" in text
+    assert pd.read_csv(tmp_path / "reports/table1.csv")["acc_std"].isna().all()
+
+
+def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_path: Path, shipped: Params) -> None:
+    models = {
+        "gmdgm": {"kind": "gmdgm", "K": 50, "z": 10},
+        "vlac_1layer": {"kind": "vlac", "K": [1, 1, 20, 1]},  # the paper's name, another K: not the paper's row
+        "mine": {"kind": "vlac", "K": [5, 1, 50, 1]},
+    }
+    params = changed(shipped, models=models)
+    lay_out(tmp_path, params, {name: [0.4, 0.5] for name in models}, FACTORS)
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    assert cells(text, "VLAC K^1layer = (1, 1, 50, 1)")[2] == "quoted"
+    assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[2:] == ["quoted", *[""] * 6]
+    assert cells(text, "Equivalent GM-DGM, K = 50")[2] == "0.450 ± 0.071"
+    for label in ("vlac_1layer, K = (1, 1, 20, 1)", "mine, K = (5, 1, 50, 1)"):
+        assert cells(text, label)[1:3] == ["not in the paper", "0.450 ± 0.071"]
+    order = pd.read_csv(tmp_path / "reports/table1.csv")["row"].tolist()
+    assert order[:6] == [printed.label for printed in TABLE_1]
+    assert [label.split(",")[0] for label in order[6:]] == ["vlac_1layer", "mine"]
+
+
+def test_three_seeds_are_compared_by_welch(tmp_path: Path, shipped: Params) -> None:
+    params = changed(shipped, seeds=[0, 1, 2])
+    lay_out(
+        tmp_path,
+        params,
+        {"vlac_1layer": [0.4, 0.5, 0.6], "vlac_2layer": [0.1, 0.2, 0.3], "gmdgm": [0.3, 0.3, 0.3]},
+        FACTORS,
+    )
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    section = text.partition("## Differences")[2]
+    row = cells(section, "VLAC K^1layer = (1, 1, 50, 1)")
+    # Equal variances 0.01, n = 3 each: standard error sqrt(0.02 / 3), 4 degrees of freedom.
+    error = math.sqrt(0.02 / 3)
+    reach = stats.t.ppf(0.975, 4) * error
+    p = 2 * stats.t.sf(0.3 / error, 4)
+    assert row[1:] == ["VLAC K^2layer = (1, 5, 50, 1)", "0.300", f"{0.3 - reach:.3f} to {0.3 + reach:.3f}", f"{p:.3f}"]
+
+
+def test_rungs_against_factors(tmp_path: Path, shipped: Params) -> None:
+    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
+    write_table(shipped, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    section = text.partition("### VLAC K^1layer")[2].partition("###")[0]
+    assert "digit (0.100)" in section
+    assert "ink hue (0.200)" in section
+    assert cells(section, "z_1, kNN accuracy")[1:] == ["0.550", "0.550"]
+    assert cells(section, "z_4, kNN accuracy")[1:] == ["**0.850**", "**0.850**"]
+    assert cells(section, "y_3, NMI")[1:] == ["0.225", "0.225"]
+
+
+def test_svhn_has_the_digit_alone_and_says_which_files(tmp_path: Path, shipped: Params) -> None:
+    params = changed(shipped, data=shipped.data.model_dump() | {"source": "svhn"})
+    accuracies = {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}
+    lay_out(tmp_path, params, accuracies, {"digit": 0.196})
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    assert "not the official SVHN files" in text
+    assert "digit (0.196)" in text
+    assert "hue" not in text
+    assert "**4,000**" in text
+    lay_out(tmp_path, params, accuracies, {"digit": 0.196}, official=True)
+    write_table(params, tmp_path)
+    assert "same official SVHN test split" in (tmp_path / "reports/table1.md").read_text()
+
+
+def test_same_bytes_again_and_every_table_is_aligned(tmp_path: Path, shipped: Params) -> None:
+    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
+    files = [tmp_path / "reports/table1.md", tmp_path / "reports/table1.csv"]
+    write_table(shipped, tmp_path)
+    first = [file.read_bytes() for file in files]
+    write_table(shipped, tmp_path)
+    assert [file.read_bytes() for file in files] == first
+    blocks = [block for block in files[0].read_text().split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 6
+    for block in blocks:
+        assert len({len(line) for line in block.splitlines()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("acc", None, r"has no column acc.*evaluate gmdgm --seeds 1"),
+        ("images", 3999, r"numbers of test images \(3999, 4000\)"),
+    ],
+)
+def test_scores_that_do_not_belong_are_refused(
+    tmp_path: Path, shipped: Params, column: str, value: int | None, sentence: str
+) -> None:
+    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
+    path = tmp_path / "results/evaluate/gmdgm/1/scores.csv"
+    scores = pd.read_csv(path)
+    write_csv(path, scores.drop(columns=column) if value is None else scores.assign(**{column: value}))
+    with pytest.raises(VlacError, match=sentence):
+        write_table(shipped, tmp_path)
+    assert not (tmp_path / "reports/table1.md").exists()

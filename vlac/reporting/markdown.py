@@ -1,0 +1,59 @@
+"""Markdown that reads well as text: padded tables, wrapped paragraphs, numbers with their spread."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+
+WIDTH = 110
+
+
+def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return a table whose cells are padded to equal width; the first `left` columns are left-aligned, others right."""
+    widths = [max(3, *(len(row[column]) for row in [heads, *rows])) for column in range(len(heads))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
+    return "\n".join([line(heads), line(rule), *map(line, rows)])
+
+
+def paragraph(text: str) -> str:
+    """Return `text` wrapped to the page."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def bullet(text: str) -> str:
+    """Return `text` as a list item, wrapped to the page."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """Return `value` with fixed decimals, and never a minus before zero."""
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
+
+
+def mean_std(values: Sequence[float], decimals: int = 3) -> str:
+    """Return mean ± sample standard deviation (ddof = 1), or the value alone where there is but one."""
+    mean = number(float(np.mean(values)), decimals)
+    return f"{mean} ± {number(float(np.std(values, ddof=1)), decimals)}" if len(values) > 1 else mean
+
+
+def listed(items: Sequence[object]) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def named_seeds(seeds: Sequence[int]) -> str:
+    """Return "seed 3", "seeds 0 and 4", or "seeds 0 to 9" for a gapless run of three or more."""
+    if len(seeds) > 2 and sorted(seeds) == list(range(min(seeds), max(seeds) + 1)):
+        return f"seeds {min(seeds)} to {max(seeds)}"
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"

@@ -1,0 +1,64 @@
+"""Table 1 of the paper, as printed: what the reports quote and what the measured rows stand beside."""
+
+from dataclasses import dataclass
+
+from vlac.params.schema import GmDgm, Vlac
+
+SOURCE = (
+    "M. Willetts, S. Roberts and C. Holmes, Disentangling to Cluster: Gaussian Mixture Variational Ladder "
+    "Auto-Encoders, Table 1: test set cluster accuracy on SVHN"
+)
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One row of the paper's table.
+
+    Attributes:
+        label: the row's name, bracketed numbers are the paper's references.
+        accuracy: the number as printed; the paper does not say what its ± is, nor over how many runs.
+        model: the name under which params.yaml runs it, or None where this project only quotes.
+        K: clusters per rung (VLAC) or of the one rung (GM-DGM) that the row stands for; None where quoted.
+        note: what a reader must know to compare the number, or "".
+    """
+
+    label: str
+    accuracy: str
+    model: str | None = None
+    K: tuple[int, ...] | int | None = None
+    note: str = ""
+
+    def is_run_by(self, name: str, model: Vlac | GmDgm) -> bool:
+        """Tell whether a model of params.yaml is this row's: same name, same kind, same K."""
+        K = tuple(model.K) if isinstance(model, Vlac) else model.K
+        return name == self.model and K == self.K
+
+
+TABLE_1 = (
+    PublishedRow("VLAC K^1layer = (1, 1, 50, 1)", "0.637 ± 0.042", "vlac_1layer", (1, 1, 50, 1)),
+    PublishedRow("VLAC K^2layer = (1, 5, 50, 1)", "0.648 ± 0.027", "vlac_2layer", (1, 5, 50, 1)),
+    PublishedRow(
+        "Equivalent GM-DGM, K = 50",
+        "0.570 ± 0.032",
+        "gmdgm",
+        50,
+        "the paper gives no size of its z; the one used here is in the table of models.",
+    ),
+    PublishedRow(
+        "IMSAT [14]",
+        "0.573 ± 0.040",
+        note="clusters pre-computed GIST features of train and test images together, with K = 10 and a one-to-one "
+        "mapping (Hungarian).",
+    ),
+    PublishedRow(
+        "DEC [29]",
+        "0.560 ± 0.016",
+        note="as printed, origin unknown: the paper's reference [29] is a tutorial on variational inference, DEC is "
+        "its [15], and no source was found for this number on SVHN.",
+    ),
+    PublishedRow(
+        "ACOL-GAR [16]",
+        "0.768 ± 0.013",
+        note="images normalised one by one; k-means on features of the test images, mapped by majority vote.",
+    ),
+)

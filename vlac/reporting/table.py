@@ -1,0 +1,178 @@
+"""Table 1: the paper's six rows as printed, and beside them what was measured here."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from vlac import __version__
+from vlac.errors import VlacError
+from vlac.files import read_csv, read_json, write_csv, write_text
+from vlac.params.schema import GmDgm, Params, Vlac
+from vlac.reporting.markdown import aligned, mean_std, number, paragraph
+from vlac.reporting.matrix import rungs_against_factors
+from vlac.reporting.notes import measures, notes
+from vlac.reporting.published import TABLE_1
+
+MEASURES = ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use")
+SCORES = {"seed", "rung", *MEASURES, "chance", "chance_random", "images"}
+FACTORS = {"seed", "rung", "factor", "measure", "value"}
+DATA_SETS = {"digits": "embedded digits (rendered, street-view-like)", "svhn": "SVHN, cropped digits"}
+SEEDS_FOR_A_TEST = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        label: what the row is called.
+        published: the paper's number as printed, or "" for a model that the paper has not.
+        name: the model's name in params.yaml, or "" for a row that is only quoted.
+        scores: one row per seed, None for a row that is only quoted.
+    """
+
+    label: str
+    published: str
+    name: str = ""
+    scores: pd.DataFrame | None = None
+
+
+def write_table(params: Params, root: Path = Path()) -> None:
+    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed group of `params`.
+
+    Args:
+        params: all parameters of the experiment.
+        root: the folder that holds data/, results/ and reports/.
+
+    Raises:
+        VlacError: a file is missing or damaged, lacks a column, or the models were scored on different test sets.
+    """
+    source = read_json(root / "data/source.json")
+    scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in params.models}
+    factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in params.models}
+    counts = sorted({int(images) for table in scores.values() for images in table["images"]})
+    if len(counts) > 1:
+        raise VlacError(
+            f"The models were scored on different numbers of test images ({', '.join(map(str, counts))}).",
+            "Evaluate them all again.",
+        )
+    rows = _rows(params, scores)
+    labels = {row.name: row.label for row in rows if row.name}
+    parts = [
+        "# Table 1: test set cluster accuracy",
+        f"Data set: **{DATA_SETS[params.data.source]}** · scored test images: **{counts[0]:,}** · "
+        f"preset: **{params.preset}** · vlac **{__version__}**",
+        paragraph(_comparability(params, source)),
+        _main_table(rows),
+        measures(params),
+        *_differences(rows),
+        rungs_against_factors(params, labels, factors),
+        notes(params, source, labels, scores),
+    ]
+    write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
+    write_csv(root / "reports/table1.csv", _tidy(params, rows))
+
+
+def _gather(root: Path, params: Params, name: str, file: str, columns: set[str]) -> pd.DataFrame:
+    """Return one model's results over all seed groups."""
+    parts = []
+    for group in params.seeds:
+        path = root / "results/evaluate" / name / str(group) / file
+        part = read_csv(path)
+        missing = columns - set(part.columns)
+        if missing or part.empty:
+            what = f"has no column {', '.join(sorted(missing))}" if missing else "holds no rows"
+            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate {name} --seeds {group}` again.")
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _rows(params: Params, scores: dict[str, pd.DataFrame]) -> list[Row]:
+    """Return the paper's rows in its order, then the models that the paper has not, in the order of params.yaml."""
+    left = dict(params.models)
+    rows = []
+    for printed in TABLE_1:
+        name = next((name for name, model in left.items() if printed.is_run_by(name, model)), "")
+        left.pop(name, None)
+        rows.append(Row(printed.label, printed.accuracy, name, scores[name] if name else None))
+    return rows + [Row(f"{name}, K = {_K(model)}", "", name, scores[name]) for name, model in left.items()]
+
+
+def _K(model: Vlac | GmDgm) -> str:
+    return f"({', '.join(map(str, model.K))})" if isinstance(model, Vlac) else str(model.K)
+
+
+def _comparability(params: Params, source: dict[str, list[dict[str, object]]]) -> str:
+    """Say in a sentence whether the two kinds of numbers may be compared."""
+    if params.data.source == "digits":
+        return (
+            "The published numbers are for SVHN, the measured ones for the embedded digits, another data set: compare "
+            "measured rows with each other, not with the paper's."
+        )
+    if all(entry["official"] for entry in source["files"]):
+        return "Published and measured numbers are for the same official SVHN test split."
+    return (
+        "The measured numbers are for files that are not the official SVHN files, byte for byte (see the notes): "
+        "compare them with the published ones with care."
+    )
+
+
+def _main_table(rows: list[Row]) -> str:
+    heads = ["Model", "Published (SVHN)", "ACC", "ACC, test map", "Hungarian", "NMI", "ARI", "In use", "Seeds"]
+    lines = []
+    for row in rows:
+        published = row.published or "not in the paper"
+        if row.scores is None:
+            lines.append([row.label, published, "quoted", *[""] * (len(heads) - 3)])
+            continue
+        cells = [mean_std(row.scores[measure], 1 if measure == "clusters_in_use" else 3) for measure in MEASURES]
+        lines.append([row.label, published, *cells, str(len(row.scores))])
+    return aligned(heads, lines)
+
+
+def _differences(rows: list[Row]) -> list[str]:
+    """Return a section of Welch's t-tests between rows of enough seeds, or nothing where there are no two such rows."""
+    able = [(row.label, row.scores["acc"]) for row in rows if row.scores is not None]
+    able = [(label, acc) for label, acc in able if len(acc) >= SEEDS_FOR_A_TEST]
+    lines = []
+    for (label, acc), (other, other_acc) in itertools.combinations(able, 2):
+        difference = float(acc.mean() - other_acc.mean())
+        cells = ["no spread", ""]
+        if min(acc.nunique(), other_acc.nunique()) > 1:
+            test = stats.ttest_ind(acc, other_acc, equal_var=False)
+            low, high = test.confidence_interval(0.95)
+            cells = [f"{number(low)} to {number(high)}", number(test.pvalue)]
+        lines.append([label, other, number(difference), *cells])
+    if not lines:
+        return []
+    text = (
+        "Welch's t-test over seeds, two-sided, one test per pair and no correction for their number. Each seed is one "
+        "training; the test split is the same for all, so the spread is that of training alone."
+    )
+    heads = ["Row", "minus row", "ACC", "95 % interval", "p"]
+    return ["## Differences of ACC between rows", paragraph(text), aligned(heads, lines, left=2)]
+
+
+def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
+    """Return one line per row of the table, with mean and std columns; empty where there is no number."""
+    lines = []
+    for row in rows:
+        status = "quoted" if row.scores is None else "measured"
+        line: dict[str, object] = {"row": row.label, "published": row.published, "status": status, "model": row.name}
+        line |= {"data": params.data.source, "preset": params.preset, "version": __version__}
+        if row.scores is not None:
+            line |= {
+                "rung": row.scores["rung"].iloc[0],
+                "seeds": len(row.scores),
+                "test_images": row.scores["images"].iloc[0],
+            }
+            for measure in (*MEASURES, "chance", "chance_random"):
+                values = row.scores[measure]
+                line[f"{measure}_mean"] = float(np.mean(values))
+                line[f"{measure}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        lines.append(line)
+    return pd.DataFrame(lines)
