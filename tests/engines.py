@@ -174,8 +174,7 @@ def _seen_by_dvc(stage: Any, made: list[str]) -> Seen:
         if hasattr(dep, "params"):
             params.update(dep.params or Params.model_fields)  # no keys means the whole file
         elif Path(path).is_dir():
-            files = [file for file in stage.repo.dvcignore.find(stage.repo.fs, path)]
-            inputs.update(os.path.relpath(file) for file in files)
+            inputs.update(os.path.relpath(file) for file in stage.repo.dvcignore.find(stage.repo.fs, path))
         else:
             inside = {output for output in made if output.startswith(f"{path}/")}
             inputs.update(inside or {path})

@@ -11,7 +11,6 @@ import pytest
 import yaml
 from engines import ROOT, Project, Seen
 
-from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.stages.definitions import code_files, jobs
 from vlac.stages.handover import hand_over
@@ -24,23 +23,25 @@ SMALL["data"]["source"], SMALL["probe"]["seeds"] = "svhn", [0]
 SMALL["models"] = {"two": SMALL["models"]["vlac_2layer"]}
 
 OTHER_WORDS = {
-    "tiny": "other",
-    "svhn": "digits",
-    None: "mirror",
-    "train": "extra",
-    "gaussian": "laplace",
-    "enumerated": "sampled",
-    "auto": "cpu",
+    "preset": "other",
+    "source": "digits",
+    "path": "mirror",
+    "train_split": "extra",
+    "form": "laplace",
+    "kl_z": "sampled",
+    "precision": "float32",
+    "device": "cpu",
+    "digit_rung": "auto",
 }
 
 
-def _another(value: Any) -> Any:
+def _another(value: Any, key: str) -> Any:
     """Return another valid value."""
+    if key in OTHER_WORDS:
+        return OTHER_WORDS[key]
     if isinstance(value, list):
-        return [_another(value[0]), *value[1:]]
-    if isinstance(value, float):
-        return value / 2
-    return value + 1 if isinstance(value, int) else OTHER_WORDS[value]
+        return [_another(value[0], key), *value[1:]]
+    return value / 2 if isinstance(value, float) else value + 1
 
 
 def _leaves(section: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -159,7 +160,7 @@ def test_every_parameter_is_declared_by_a_stage_besides_the_table() -> None:
 def test_a_changed_parameter_reruns_what_declares_it_and_all_after(
     leaf: tuple[str, ...], by_snakemake: Project
 ) -> None:
-    with by_snakemake.changed(*leaf, to=_another(_leaves(SMALL)[leaf])):
+    with by_snakemake.changed(*leaf, to=_another(_leaves(SMALL)[leaf], leaf[-1])):
         rerun = _and_all_after(_declaring(leaf, by_snakemake.params), by_snakemake.params)
         assert by_snakemake.planned_by_snakemake() == rerun
         assert by_snakemake.planned_by_dvc() == rerun

@@ -24,10 +24,8 @@ OBJECTIVE = Objective(
     temperature_end=0.5,
     temperature_until=1.0,
 )
-TRAINING = Training(
-    epochs=3, batch=16, lr=2e-3, lr_prior=2e-2, precision="float32", device="cpu", threads=1
-)  # fmt: skip
-STEPS = 3  # per epoch, of 56 images: 8 are left out
+TRAINING = Training(epochs=3, batch=16, lr=2e-3, lr_prior=2e-2, precision="float32", device="cpu", threads=1)
+STEPS = 2  # per epoch, of 40 images: 8 are left out
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def path(tmp_path):
     return tmp_path / "vlac" / "0.pt"
 
 
-def trainer(path, seed=0, spec=None, count=56, identity=IDENTITY, **training):
+def trainer(path, seed=0, spec=None, count=40, identity=IDENTITY, **training):
     images = torch.from_numpy(tiny_images(count))
     settings = TRAINING.model_copy(update=training)
     return Trainer(spec or tiny_spec(MIXED), images, settings, OBJECTIVE, seed, path, identity)
@@ -77,7 +75,7 @@ def test_resumed_after_any_epoch_ends_as_if_never_stopped(kept, uninterrupted, p
     assert finish(second, tmp_path) == uninterrupted
 
 
-@pytest.mark.parametrize("step", [0, 2, STEPS, STEPS + 1, 3 * STEPS - 1])
+@pytest.mark.parametrize("step", [0, 1, STEPS, 3 * STEPS - 1])
 def test_stopped_in_mid_epoch_it_goes_on_from_the_last_whole_one(step, uninterrupted, path, tmp_path, monkeypatch):
     done = 0
 
@@ -88,9 +86,10 @@ def test_stopped_in_mid_epoch_it_goes_on_from_the_last_whole_one(step, uninterru
         done += 1
         return bound(*arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(loop, "bound", stops)
-        list(trainer(path).epochs(checkpoint_seconds=0))
+        with pytest.raises(KeyboardInterrupt):
+            list(trainer(path).epochs(checkpoint_seconds=0))
     second = trainer(path)
     second.resume()
     assert len(second.history) == step // STEPS
@@ -106,9 +105,9 @@ def test_checkpoints_are_not_written_more_often_than_asked(path):
     assert Checkpoint.load(path, IDENTITY).epoch == 3
 
 
-def test_it_trains():
-    history = [row for row, _ in trainer(None, epochs=12).epochs(checkpoint_seconds=math.inf)] if False else None
-    assert history is None
+def test_training_raises_the_likelihood(path):
+    history = [row["log_likelihood"] for row, _ in trainer(path, spec=tiny_spec(scale=0.2), epochs=8).epochs()]
+    assert history[-1] > history[0] + 100
 
 
 def test_every_update_takes_other_images_at_the_scheduled_settings(path, monkeypatch):
@@ -129,8 +128,8 @@ def test_every_update_takes_other_images_at_the_scheduled_settings(path, monkeyp
     first = [x.clone() for x in seen]
     next(epochs)
     assert not torch.equal(first[0], seen[STEPS])
-    assert temperatures == pytest.approx([1 - 0.5 * step / 9 for step in range(6)])
-    assert weights == [pytest.approx((min(1, step / 4.5),) * 2) for step in range(6)]
+    assert temperatures == pytest.approx([1 - 0.5 * step / 6 for step in range(4)])
+    assert weights == [pytest.approx((min(1, step / 3),) * 2) for step in range(4)]
 
 
 def test_priors_learn_at_a_rate_of_their_own(path):
@@ -172,10 +171,11 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(name, path):
 
 
 def test_a_damaged_checkpoint_is_refused(path):
-    next(trainer(path).epochs(checkpoint_seconds=0))
+    one = trainer(path)
+    next(one.epochs(checkpoint_seconds=0))
     content = path.read_bytes()
     flipped = bytearray(content)
-    flipped[len(content) // 2] ^= 1
+    flipped[content.index(one.generator.get_state().numpy().tobytes()) + 999] ^= 1
     for damaged in (b"", b"no archive", content[: len(content) // 2], bytes(flipped)):
         path.write_bytes(damaged)
         with pytest.raises(VlacError, match=r"0\.pt is damaged\. Delete it"):

@@ -69,7 +69,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise VlacError(f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which.") from None
+        raise VlacError(
+            f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."
+        ) from None
     except (OSError, ValueError) as error:
         raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
 
@@ -83,7 +85,9 @@ def read_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except FileNotFoundError:
-        raise VlacError(f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which.") from None
+        raise VlacError(
+            f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."
+        ) from None
     except (OSError, ValueError) as error:
         raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
 

@@ -37,7 +37,9 @@ def prepare(params: Params) -> None:
     paths = _locate(data)
     for entry in read_json(SOURCE)["files"]:
         if sha256(paths[entry["split"]]) != entry["sha256"]:
-            raise VlacError(f"{paths[entry['split']]} has changed since it was checked.", "Run the stage download again.")
+            raise VlacError(
+                f"{paths[entry['split']]} has changed since it was checked.", "Run the stage download again."
+            )
     splits = {split: _read(data, path) for split, path in paths.items()}
     test = splits.pop("test")
     train = _joined(list(splits.values()))

@@ -134,7 +134,10 @@ STAGES: dict[str, Stage] = {
             inputs=(),
             outputs=("data/source.json", "data/download/manifest.json"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
-            code=(*_in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "split.py")), "vlac/pipeline/data.py"),
+            code=(
+                *_in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "split.py")),
+                "vlac/pipeline/data.py",
+            ),
         ),
         Stage(
             name="prepare",
@@ -158,7 +161,11 @@ STAGES: dict[str, Stage] = {
             inputs=("data/train.npz", "results/train/vlae/{seeds}/model.pt"),
             outputs=_in("results/probe/{seeds}", ("scores.csv", "manifest.json")),
             params=("data.holdout", "probe.K", "evaluation", *TORCH),
-            code=(*_in("vlac/evaluation", ("codes.py", "metrics.py", "probing.py")), "vlac/models", "vlac/pipeline/probe.py"),
+            code=(
+                *_in("vlac/evaluation", ("codes.py", "metrics.py", "probing.py")),
+                "vlac/models",
+                "vlac/pipeline/probe.py",
+            ),
             over="probe",
         ),
         Stage(
@@ -209,7 +216,11 @@ STAGES: dict[str, Stage] = {
             outputs=("reports/table1.md", "reports/table1.csv", "results/table/manifest.json"),
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
-            code=("vlac/pipeline/table.py", *_in("vlac/reporting", ("published.py", "table.py")), "vlac/stages/stale.py"),
+            code=(
+                "vlac/pipeline/table.py",
+                *_in("vlac/reporting", ("published.py", "table.py")),
+                "vlac/stages/stale.py",
+            ),
         ),
     )
 }

@@ -22,7 +22,9 @@ def run_stage(job: Job, work: Callable[[Params], None]) -> None:
     _check_known(job, params)
     missing = [path for path in job.inputs(params) if not path.exists()]
     if missing:
-        raise VlacError(f"{missing[0]} is missing.", f"Make it first, for example with `snakemake --cores 4 {missing[0]}`.")
+        raise VlacError(
+            f"{missing[0]} is missing.", f"Make it first, for example with `snakemake --cores 4 {missing[0]}`."
+        )
     with _log_to(job):
         # A result without its manifest is refused by the table, so an old manifest must not outlive a new result.
         job.manifest.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -59,7 +60,9 @@ class Trainer:
         self.generator = torch.Generator(device).manual_seed(seed)
         priors = list(self.model.priors.parameters())
         weights = [p for name, p in self.model.named_parameters() if not name.startswith("priors.")]
-        groups = [{"params": weights}, {"params": priors, "lr": training.lr_prior}] if priors else [{"params": weights}]
+        groups: list[dict[str, Any]] = (
+            [{"params": weights}, {"params": priors, "lr": training.lr_prior}] if priors else [{"params": weights}]
+        )
         # Fused: one pass over all parameters per update.
         self.optimiser = torch.optim.Adam(groups, lr=training.lr, fused=True)
         self.history: list[dict[str, float]] = []

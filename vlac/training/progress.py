@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from types import TracebackType
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self.bar is not None:
             self.bar.close()
 
@@ -41,7 +40,8 @@ class Progress:
             self.bar.set_postfix_str(line)
             self.bar.update(int(row["epoch"]) - self.bar.n)
         # The console handler drops this on a terminal, where the bar shows it; the job's log file keeps it.
-        log.info("%s epoch %d/%d: %s", self.title, row["epoch"], self.epochs, line, extra={"in_bar": self.bar is not None})
+        shown = {"in_bar": self.bar is not None}
+        log.info("%s epoch %d/%d: %s", self.title, row["epoch"], self.epochs, line, extra=shown)
 
 
 def summary(row: dict[str, float]) -> str:
