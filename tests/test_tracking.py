@@ -1,8 +1,10 @@
 """The MLflow view: equal whether logged live or rebuilt from the files, and true after kills, reruns and edits."""
 
+import itertools
 import multiprocessing
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.stages import STAGES, Job, jobs
 from vlac.stages.view import fingerprint
-from vlac.tracking import store, sync
+from vlac.tracking import journal, store, sync
 from vlac.tracking.content import finished_runs
 
 pytest_plugins = ["tracking_fixtures"]
@@ -30,6 +32,41 @@ def test_the_live_view_equals_the_rebuilt_one_and_rebuilding_again_changes_nothi
     assert tracking.rebuild(load_params()).changed == len(live)
     assert shown(view) == live
     assert tracking.rebuild(load_params()).changed == 0
+
+
+def test_publishing_goes_on_with_the_run_that_was_logged_live(view: store.Store) -> None:
+    with tracking.training(ONE_LAYER) as live:
+        for seed, epoch in itertools.product((0, 1), (1, 2, 3)):
+            live.log_epoch(row(seed, epoch))
+    before = {run.info.run_id for run in view.client.search_runs([view.experiment])}
+    finish(ONE_LAYER)
+    tracking.publish(ONE_LAYER)
+    assert {run.info.run_id for run in view.client.search_runs([view.experiment])} == before
+    assert all("train/history.csv" in run["files"] for run in shown(view).values())
+
+
+def test_the_git_commit_is_that_of_the_code_and_says_if_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / "vlac").mkdir()
+    (tmp_path / "vlac" / "code.py").write_text("x = 1\n")
+    monkeypatch.setattr(journal, "CODE_ROOT", tmp_path)
+    assert journal.commit() is None
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    assert journal.commit() == git("rev-parse", "HEAD")
+    (tmp_path / "params.yaml").write_text("parameters are no code")
+    assert journal.commit() == git("rev-parse", "HEAD")
+    (tmp_path / "vlac" / "code.py").write_text("x = 2\n")
+    assert journal.commit() == git("rev-parse", "HEAD") + "-dirty"
+    monkeypatch.setattr(journal, "CODE_ROOT", tmp_path / "vlac")  # the package inside another project's checkout
+    assert journal.commit() is None
 
 
 def test_a_run_shows_parameters_tags_metrics_and_files(view: store.Store) -> None:

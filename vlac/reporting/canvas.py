@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from vlac.files import write_bytes
 
@@ -46,7 +49,10 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
         matplotlib.rcParams.update(STYLE)
         # Figure itself, not pyplot: no window system is asked for, and no figure stays in memory.
         figure = Figure(figsize=(width, height), dpi=DPI)
+        drawing = FigureCanvasAgg(figure)
         yield figure
+        drawing.draw()
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        # Through Pillow, which writes neither a date nor the version of the software, and no alpha channel.
+        Image.fromarray(np.asarray(drawing.buffer_rgba())[..., :3]).save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())

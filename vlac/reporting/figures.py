@@ -70,16 +70,21 @@ def _manipulation(model: Ladder, images: np.ndarray, codes: Codes, seed: int, pa
     panel_width, panel_height = sheet_size(rows, columns)
     across = min(2, len(model.rungs))
     down = -(-len(model.rungs) // across)
-    beside = 2 * CELL + SPACE
+    beside = CELL + SPACE
     width = MARGIN + beside + across * (panel_width + SPACE) - SPACE + MARGIN
     height = HEAD + down * (LABEL + panel_height + SPACE) - SPACE + MARGIN
     with page(path, width, height) as sheet:
         subtitle = "In each panel the $z_\\ell$ of one rung is sampled from its prior, and every other $z$ stays fixed."
-        sheet.head("One datapoint, one rung varied at a time", f"{subtitle}\n{_name(model)}, seed {seed}")
-        sheet.write("datapoint", MARGIN, HEAD, fontsize=9)
-        sheet.sheet(images[None, None, chosen], MARGIN, HEAD + LABEL)
-        sheet.write("decoded", MARGIN + CELL, HEAD, fontsize=9)
-        sheet.sheet(_decode(model, datapoint)[None], MARGIN + CELL, HEAD + LABEL)
+        sheet.head(
+            "One datapoint, one rung varied at a time (Figure 2 of the paper)",
+            f"{subtitle}\n{_name(model)}, seed {seed}",
+        )
+        for place, (name, image) in enumerate(
+            (("datapoint", images[chosen]), ("decoded", _decode(model, datapoint)[0]))
+        ):
+            y = HEAD + place * (LABEL + CELL + SPACE // 2)
+            sheet.write(name, MARGIN, y, fontsize=9)
+            sheet.sheet(image[None, None], MARGIN, y + LABEL)
         for index, rung in enumerate(model.rungs):
             x = MARGIN + beside + index % across * (panel_width + SPACE)
             y = HEAD + index // across * (LABEL + panel_height + SPACE)
@@ -109,7 +114,7 @@ def _components(model: Ladder, codes: Codes, seed: int, path: Path) -> None:
         "One column per component of a rung's mixture, all other rungs fixed to one sample from their priors.\n"
         f"Above each column: component · share of test images in it. {_name(model)}, seed {seed}"
     )
-    _columns("Samples of each component", subtitle, blocks, path)
+    _columns("Samples of each component (Figure 3 of the paper)", subtitle, blocks, path)
 
 
 def _nearest(model: Ladder, images: np.ndarray, codes: Codes, seed: int, path: Path) -> None:
@@ -119,7 +124,7 @@ def _nearest(model: Ladder, images: np.ndarray, codes: Codes, seed: int, path: P
     cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)
     title = f"rung {rung}:  {len(nearest)} of {model.K[rung]} clusters $y_{rung}$ in use"
     subtitle = (
-        f"One column per cluster, nearest on top: posterior mean of $z_{rung}$ to the component's mean, in its std.\n"
+        f"One column per cluster, nearest on top: posterior mean of $z_{rung}$ from the component's mean, in its std.\n"
         f"Above each column: cluster · share of test images in it. {_name(model)}, seed {seed}"
     )
     blocks = [(title, cells, _shares(codes, rung, np.array(list(nearest))))]

@@ -16,8 +16,8 @@ GAP = 2
 CELL = 32 * ZOOM + GAP
 """Pixels from one image of a sheet to the next."""
 
-LEVELS = 64
-"""Grey levels per channel that are drawn: the eye sees no difference, and noisy images take half the bytes."""
+LEVELS = 40
+"""Levels per channel that are drawn: the eye sees hardly any difference, and noisy images take half the bytes."""
 
 GREY = "#52606d"
 
@@ -33,8 +33,8 @@ class Page:
     def sheet(self, images: np.ndarray, x: int, y: int) -> None:
         """Draw a grid of images, uint8 (rows, columns, 32, 32, 3), with its top left corner at x, y."""
         rows, columns = images.shape[:2]
-        coarse = (images // (256 // LEVELS)).astype(np.float32) / (LEVELS - 1)
-        zoomed = np.rint(255 * coarse).astype(np.uint8).repeat(ZOOM, 2).repeat(ZOOM, 3)
+        shown = np.rint(np.arange(256) * (LEVELS - 1) / 255) * 255 / (LEVELS - 1)
+        zoomed = np.rint(shown).astype(np.uint8)[images].repeat(ZOOM, 2).repeat(ZOOM, 3)
         grid = np.full((rows * CELL - GAP, columns * CELL - GAP, 3), 255, np.uint8)
         for row in range(rows):
             for column in range(columns):
@@ -54,7 +54,7 @@ class Page:
 
 
 MARGIN = 14
-HEAD = 84
+HEAD = 96
 """Height of a page's title and two lines of subtitle."""
 
 

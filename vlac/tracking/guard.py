@@ -27,9 +27,7 @@ def guarded() -> Iterator[None]:
         yield
     except Exception as error:
         if not _warned:
-            log.warning(
-                "MLflow does not show this run: %s. Its files are complete; `%s` shows it later.", why(error), TRACK
-            )
+            log.warning("MLflow does not show this run: %s. No result is lost; `%s` shows it later.", why(error), TRACK)
         log.debug("the view failed", exc_info=error)
         _warned = True
 

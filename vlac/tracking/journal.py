@@ -56,7 +56,7 @@ def path(job: Job) -> Path:
 
 def begin(job: Job, keys: list[str]) -> None:
     """Note that the job starts now in this process."""
-    write_json(path(job), asdict(Journal(_git_commit(), socket.gethostname(), os.getpid(), now(), None, keys)))
+    write_json(path(job), asdict(Journal(commit(), socket.gethostname(), os.getpid(), now(), None, keys)))
 
 
 def end(job: Job) -> None:
@@ -79,12 +79,13 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _git_commit() -> str | None:
+def commit() -> str | None:
+    """Return the git commit of the code, with "-dirty" if the package differs from it; None outside its checkout."""
     try:
-        top, commit = _git("rev-parse", "--show-toplevel", "HEAD").split()
+        top, head = _git("rev-parse", "--show-toplevel", "HEAD").splitlines()
         if Path(top).resolve() != CODE_ROOT:  # installed somewhere inside another project's checkout
             return None
-        return f"{commit}-dirty" if _git("status", "--porcelain", "--", "vlac") else commit
+        return f"{head}-dirty" if _git("status", "--porcelain", "--", "vlac") else head
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 

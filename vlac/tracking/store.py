@@ -43,8 +43,8 @@ class Store:
     Attributes:
         client: MLflow's client for it.
         experiment: id of the experiment that holds all runs.
-        user: whose runs these are. On a server others may train the same thing: their runs are left alone.
-        shared: the store is a server's, not a file of this project.
+        user: whose runs these are. In a shared store others may show the same training: their runs are left alone.
+        shared: the store was named by MLFLOW_TRACKING_URI, so it may be other people's too.
     """
 
     client: "MlflowClient"
@@ -88,7 +88,7 @@ def open_store() -> Store:
         experiment = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vlac", location)
         if file and location and experiment.artifact_location != location:
             _follow_moved_folder(file, experiment.artifact_location, location)
-    return Store(client, experiment.experiment_id, _user(), shared=file is None)
+    return Store(client, experiment.experiment_id, _user(), shared=bool(given))
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _lock(path: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise VlacError(
-            f"another process has held {path} for {PATIENCE} seconds.", "Look for one that hangs."
+            f"Another process has held {path} for {PATIENCE} seconds.", "Look for one that hangs."
         ) from None
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 METRICS, PAIRS = 1000, 100
-"""How many points, and how many params or tags, MLflow takes in one call."""
+"""How many points, and how many params, MLflow takes in one call."""
 
 
 def show(store: Store, content: Content) -> bool:
@@ -103,14 +103,16 @@ def _bring_up(store: Store, content: Content, run: "Run | None") -> tuple[str, P
     ):
         store.client.delete_run(run.info.run_id)
         run, logged, ahead = None, Counter(), {}
+    labels = content.tags | {"mlflow.user": store.user}
     if run is None:
-        run = store.client.create_run(store.experiment, content.started, run_name=content.name)
+        run = store.client.create_run(store.experiment, content.started, labels, content.name)
     run_id = run.info.run_id
     params = [Param(name, value) for name, value in content.params.items() if name not in run.data.params]
-    tags = [RunTag(name, value) for name, value in (content.tags | {"mlflow.user": store.user}).items()]
+    tags = [RunTag(name, value) for name, value in labels.items() if run.data.tags.get(name) != value]
     for first in range(0, len(params), PAIRS):
         store.client.log_batch(run_id, params=params[first : first + PAIRS])
-    store.client.log_batch(run_id, tags=tags)
+    if tags:
+        store.client.log_batch(run_id, tags=tags)
     missing = {point: value for point, value in content.points.items() if (point, value) not in logged}
     log_points(store, run_id, missing, content.ended or journal.now())
     return run_id, ahead

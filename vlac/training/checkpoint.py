@@ -53,7 +53,7 @@ class Checkpoint:
             raise VlacError(f"{path} is damaged.", "Delete it to start this training anew.") from None
         if other:
             raise VlacError(
-                f"{path} holds {checkpoint.epoch} epochs trained with other {' and '.join(other)}.",
+                f"{path} stands after epoch {checkpoint.epoch} of a training with other {' and '.join(other)}.",
                 "Restore those to go on with it, or delete it to start this training anew.",
             )
         return checkpoint

@@ -1,0 +1,91 @@
+"""A training in a process of its own, ended by signals and begun again, on a node that has only what training needs."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import tiny_project
+
+from vlac.pipeline.train import train
+from vlac.stages import STAGES, Job, run_stage
+
+ROOT = Path(__file__).parents[1]
+VLAC = ("-m", "vlac")
+EAGER = (
+    "-c",
+    "from vlac.training import Trainer; Trainer.epochs.__defaults__ = (0,); import vlac.cli as c; exit(c.main())",
+)
+"""The same, but with a checkpoint after every epoch, however short."""
+
+FILES = ("model.pt", "history.csv", "manifest.json")
+
+
+JOB = Job(STAGES["train"], model="vlac", seeds="2")
+EPOCHS = 24
+
+
+class Nobody:
+    """A view that shows nothing."""
+
+    def start(self, seed, rows):
+        pass
+
+    def log_epoch(self, row):
+        pass
+
+
+def start(*python):
+    """Start a training of seed 2 in the working folder, on a node that has nothing but what training needs."""
+    bare = Path("bare")
+    bare.mkdir(exist_ok=True)
+    for module in ("mlflow", "sklearn", "tqdm", "dvc", "snakemake"):
+        (bare / f"{module}.py").write_text("raise ImportError('not on this node')\n")
+    environment = os.environ | {"PYTHONPATH": f"{bare.resolve()}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *python, "train", "vlac", "--seeds", "2"]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def read_until(process, words):
+    """Read the process's lines up to one that holds `words`; return them."""
+    lines = ""
+    for line in process.stderr:
+        lines += line
+        if words in line:
+            return lines
+    raise AssertionError(f"it ended without {words!r}:\n{lines}")
+
+
+@pytest.mark.slow
+def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny_project(tmp_path / "calm", EPOCHS))
+    run_stage(JOB, lambda params: train(JOB, params, Nobody()))
+    calm = Path("results/train/vlac/2").resolve()
+
+    monkeypatch.chdir(tiny_project(tmp_path / "rough", EPOCHS))
+    process = start(*EAGER)
+    read_until(process, f"epoch 2/{EPOCHS}")
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate()[1]
+    assert process.returncode == 143
+    assert rest.endswith("interrupted: the same command goes on from the last checkpoint.\n")
+    assert "Traceback" not in rest
+
+    process = start(*EAGER)
+    resumed = re.search(r"resumed from checkpoints/vlac/2\.pt after epoch (\d+)", read_until(process, "resumed"))
+    read_until(process, f"epoch {int(resumed[1]) + 2}/{EPOCHS}")
+    process.kill()
+    process.communicate()
+    assert 2 <= int(resumed[1]) < EPOCHS - 2
+    assert not Path("results/train").exists()
+
+    process = start(*VLAC)
+    lines = process.communicate()[1]
+    assert process.returncode == 0, lines
+    assert int(re.search(r"resumed from .* after epoch (\d+)", lines)[1]) >= int(resumed[1]) + 2
+    for name in FILES:
+        assert (Path("results/train/vlac/2") / name).read_bytes() == (calm / name).read_bytes(), name
+    assert not Path("checkpoints/vlac/2.pt").exists()
