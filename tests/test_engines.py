@@ -19,7 +19,7 @@ TINY = ROOT / "presets" / "tiny.yaml"
 
 # One model, and a source that allows every value of the other parameters.
 SMALL: dict[str, Any] = yaml.safe_load(TINY.read_text())
-SMALL["data"]["source"], SMALL["probe"]["seeds"] = "svhn", [0]
+SMALL["data"]["source"], SMALL["probe"]["seeds"], SMALL["seeds"] = "svhn", [0], [0, "1-2"]
 SMALL["models"] = {"two": SMALL["models"]["vlac_2layer"]}
 
 OTHER_WORDS = {

@@ -188,7 +188,7 @@ def test_results_edited_by_hand_and_those_of_other_parameters_are_left_out(view:
     assert tracking.rebuild(load_params()) == type(rebuilt)(0, 0, 0, ())
 
 
-def test_on_a_server_the_runs_of_others_are_left_alone(view: store.Store) -> None:
+def test_in_a_shared_store_the_runs_of_others_are_left_alone(view: store.Store) -> None:
     finish(ONE_LAYER)
     (content, _) = finished_runs(ONE_LAYER, load_params())
     for user in ("ada", "bob", "ada"):

@@ -81,15 +81,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from vlac.pipeline import data
+    from vlac.pipeline.download import download
 
-    run_stage(Job(STAGES["download"]), data.download)
+    run_stage(Job(STAGES["download"]), download)
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from vlac.pipeline import data
+    from vlac.pipeline.prepare import prepare
 
-    run_stage(Job(STAGES["prepare"]), data.prepare)
+    run_stage(Job(STAGES["prepare"]), prepare)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -115,9 +115,9 @@ def _probe(options: argparse.Namespace) -> None:
 
 
 def _rung(options: argparse.Namespace) -> None:
-    from vlac.pipeline.probe import choose_rung
+    from vlac.pipeline.rung import settle_rung
 
-    _run_and_publish(Job(STAGES["rung"]), choose_rung)
+    _run_and_publish(Job(STAGES["rung"]), settle_rung)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

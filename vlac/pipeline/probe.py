@@ -1,4 +1,4 @@
-"""Stages probe and rung: how much digit identity each rung of the VLAE carries, and which rung gets the mixture."""
+"""Stage probe: how much digit identity each rung of a VLAE carries."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ import pandas as pd
 from vlac.data.split import Split
 from vlac.errors import VlacError
 from vlac.evaluation.codes import encode_images
-from vlac.evaluation.probing import best_rung, probe_codes
-from vlac.files import read_csv, write_csv, write_json
+from vlac.evaluation.metrics import chance
+from vlac.evaluation.probing import probe_codes
+from vlac.files import write_csv
 from vlac.models.load import load_models
 from vlac.params.schema import Params
-from vlac.reporting.probe import write_probe_report
 from vlac.stages.definitions import Job
 from vlac.training.device import settle_device
 
@@ -49,16 +49,5 @@ def probe(job: Job, params: Params) -> None:
                 seed=seed,
                 fit_limit=params.evaluation.fit_limit,
             )
-            rows.append({"seed": seed, "rung": rung} | scores)
+            rows.append({"seed": seed, "rung": rung} | scores | {"chance": chance(train.labels[held])})
     write_csv(job.outputs[0], pd.DataFrame(rows))
-
-
-def choose_rung(job: Job, params: Params) -> None:
-    """Gather the probe's scores, report them, and settle the rung of the largest mixture."""
-    groups = [Path("results/probe") / str(group) / "scores.csv" for group in params.probe.seeds]
-    scores = pd.concat([read_csv(path) for path in groups], ignore_index=True)
-    answer = best_rung(scores)
-    rung = answer if params.digit_rung == "auto" else params.digit_rung
-    chosen_by = "probe" if params.digit_rung == "auto" else "params"
-    write_json(job.outputs[0], {"rung": rung, "chosen_by": chosen_by, "probe_answer": answer})
-    write_probe_report(params, scores, answer, rung)

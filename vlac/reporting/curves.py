@@ -68,7 +68,7 @@ def draw_curves(history: pd.DataFrame, path: Path) -> None:
             0.06,
             0.885,
             f"{lines}; training images, mean over each epoch. Entropies: that of the mean $q$ (solid) is high when "
-            "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image's cluster.",
+            "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image.",
             color="#52606d",
             linespacing=1.35,
         )

@@ -76,8 +76,8 @@ def _manipulation(model: Ladder, images: np.ndarray, codes: Codes, seed: int, pa
     with page(path, width, height) as sheet:
         subtitle = "In each panel the $z_\\ell$ of one rung is sampled from its prior, and every other $z$ stays fixed."
         sheet.head(
-            "One datapoint, one rung varied at a time (Figure 2 of the paper)",
-            f"{subtitle}\n{_name(model)}, seed {seed}",
+            "One datapoint, one rung varied at a time",
+            f"{subtitle}\nFigure 2 of the paper. {_name(model)}, seed {seed}",
         )
         for place, (name, image) in enumerate(
             (("datapoint", images[chosen]), ("decoded", _decode(model, datapoint)[0]))
@@ -111,10 +111,10 @@ def _components(model: Ladder, codes: Codes, seed: int, path: Path) -> None:
         title = f"rung {rung}:  $z_{rung} \\sim p(z_{rung}\\,|\\,y_{rung})$, the {model.K[rung]} components"
         blocks.append((title, samples, _shares(codes, rung, order)))
     subtitle = (
-        "One column per component of a rung's mixture, all other rungs fixed to one sample from their priors.\n"
+        "Figure 3 of the paper. One column per component, all other rungs fixed to one prior sample.\n"
         f"Above each column: component · share of test images in it. {_name(model)}, seed {seed}"
     )
-    _columns("Samples of each component (Figure 3 of the paper)", subtitle, blocks, path)
+    _columns("Samples of each component", subtitle, blocks, path)
 
 
 def _nearest(model: Ladder, images: np.ndarray, codes: Codes, seed: int, path: Path) -> None:
@@ -136,7 +136,7 @@ def _columns(title: str, subtitle: str, blocks: list[tuple[str, np.ndarray, list
     line_height = LABEL + sheet_size(PER_CLUSTER, 1)[1] + GAP
     heights = [LABEL + -(-len(labels) // PER_LINE) * line_height + SPACE for _, _, labels in blocks]
     widest = min(PER_LINE, max(len(labels) for _, _, labels in blocks))
-    width = 2 * MARGIN + max(sheet_size(1, widest)[0], 640)
+    width = 2 * MARGIN + max(sheet_size(1, widest)[0], 720)
     with page(path, width, HEAD + sum(heights) - SPACE + MARGIN) as sheet:
         sheet.head(title, subtitle)
         y = HEAD

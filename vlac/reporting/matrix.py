@@ -34,7 +34,7 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
 
 
 def _matrix(factors: pd.DataFrame) -> str:
-    names = list(dict.fromkeys(factors["factor"]))
+    names = sorted(factors["factor"].unique(), key=lambda name: (name != "digit", name))
     means = factors.groupby(["measure", "rung", "factor"])["value"].mean().unstack("factor")[names]
     knn = means.loc["knn"]
     # Compared as printed: two rungs that look equal are both marked, or neither.

@@ -113,6 +113,13 @@ def _in(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
+SOURCES = _in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "split.py"))
+"""Code that finds and reads the digit files."""
+
+CODES = ("vlac/data/split.py", "vlac/evaluation/codes.py", "vlac/models", "vlac/training/device.py")
+"""Code that turns images into the codes of a trained model."""
+
+
 def _train(name: str, command: str, folder: str, rung: tuple[str, ...], model: tuple[str, ...], over: str) -> Stage:
     return Stage(
         name=name,
@@ -134,10 +141,7 @@ STAGES: dict[str, Stage] = {
             inputs=(),
             outputs=("data/source.json", "data/download/manifest.json"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
-            code=(
-                *_in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "split.py")),
-                "vlac/pipeline/data.py",
-            ),
+            code=(*SOURCES, "vlac/pipeline/download.py"),
         ),
         Stage(
             name="prepare",
@@ -145,7 +149,7 @@ STAGES: dict[str, Stage] = {
             inputs=("data/source.json",),
             outputs=(*SPLITS, "data/prepare/manifest.json", "reports/data.md", "reports/data.png"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
-            code=(*_in("vlac/data", ("mat.py", "split.py", "summary.py")), "vlac/pipeline/data.py"),
+            code=(*SOURCES, "vlac/data/summary.py", *_in("vlac/pipeline", ("download.py", "prepare.py"))),
         ),
         _train(
             name="train_vlae",
@@ -161,11 +165,7 @@ STAGES: dict[str, Stage] = {
             inputs=("data/train.npz", "results/train/vlae/{seeds}/model.pt"),
             outputs=_in("results/probe/{seeds}", ("scores.csv", "manifest.json")),
             params=("data.holdout", "probe.K", "evaluation", *TORCH),
-            code=(
-                *_in("vlac/evaluation", ("codes.py", "metrics.py", "probing.py")),
-                "vlac/models",
-                "vlac/pipeline/probe.py",
-            ),
+            code=(*CODES, *_in("vlac/evaluation", ("metrics.py", "probing.py")), "vlac/pipeline/probe.py"),
             over="probe",
         ),
         Stage(
@@ -174,7 +174,11 @@ STAGES: dict[str, Stage] = {
             inputs=("results/probe/{every_probe_seeds}/scores.csv", "results/probe/{every_probe_seeds}/manifest.json"),
             outputs=("results/rung/rung.json", "results/rung/manifest.json", "reports/probe.md", "reports/probe.png"),
             params=("preset", "data.source", "data.holdout", "digit_rung", "probe", "evaluation"),
-            code=("vlac/evaluation/probing.py", "vlac/pipeline/probe.py", "vlac/reporting/probe.py"),
+            code=(
+                *_in("vlac/evaluation", ("metrics.py", "probing.py")),
+                "vlac/pipeline/rung.py",
+                *_in("vlac/reporting", ("canvas.py", "markdown.py", "probe.py")),
+            ),
         ),
         _train(
             name="train",
@@ -190,7 +194,11 @@ STAGES: dict[str, Stage] = {
             inputs=(*SPLITS, "results/train/{model}/{seeds}/model.pt"),
             outputs=_in("results/evaluate/{model}/{seeds}", SCORES),
             params=("evaluation", *TORCH),
-            code=("vlac/evaluation", "vlac/models", "vlac/pipeline/evaluate.py"),
+            code=(
+                *CODES,
+                *_in("vlac/evaluation", ("factors.py", "metrics.py", "probing.py")),
+                "vlac/pipeline/evaluate.py",
+            ),
             over="models",
         ),
         Stage(
@@ -200,8 +208,9 @@ STAGES: dict[str, Stage] = {
             outputs=(*_in("reports/figures/{model}/{seeds}", FIGURES), "results/figures/{model}/{seeds}/manifest.json"),
             params=TORCH,
             code=(
-                *("vlac/evaluation/codes.py", "vlac/models", "vlac/pipeline/figures.py"),
-                *_in("vlac/reporting", ("curves.py", "figures.py")),
+                *CODES,
+                "vlac/pipeline/figures.py",
+                *_in("vlac/reporting", ("canvas.py", "curves.py", "figures.py", "sheets.py")),
             ),
             over="models",
         ),
@@ -217,8 +226,8 @@ STAGES: dict[str, Stage] = {
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
             code=(
-                "vlac/pipeline/table.py",
-                *_in("vlac/reporting", ("published.py", "table.py")),
+                *("vlac/models/spec.py", "vlac/pipeline/table.py"),
+                *_in("vlac/reporting", ("markdown.py", "matrix.py", "notes.py", "published.py", "table.py")),
                 "vlac/stages/stale.py",
             ),
         ),

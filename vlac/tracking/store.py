@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -62,8 +63,8 @@ def open_store() -> Store:
     """Open the store, and make it first if need be; the first of many processes makes it, the others wait.
 
     Raises:
-        VlacError: MLflow is not installed, or the sqlite file is damaged, locked or read-only.
-        Exception: whatever else MLflow raises.
+        VlacError: MLflow is not installed, or another process holds the lock too long.
+        Exception: whatever MLflow or sqlite raises.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -119,13 +120,15 @@ def _sqlite_file(uri: str) -> Path | None:
 
 
 def _make_or_check(file: Path) -> None:
-    """Make the sqlite file if it is missing, else make sure that it can be written."""
+    """Make the sqlite file if it is missing, else make sure that it is one and that nobody holds it."""
     if not file.exists():
         from mlflow import MlflowClient
 
         # Its migrations take seconds, not in one transaction: a process killed among them must leave no half a store.
-        new = file.with_name(f"{file.name}.new")
-        new.unlink(missing_ok=True)
+        for left in file.parent.glob(f"{file.name}.*.new*"):
+            left.unlink()
+        # A new name each time, because MLflow keeps connections to files that it has seen.
+        new = file.with_name(f"{file.name}.{time.time_ns()}.new")
         MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
         new.replace(file)
         return

@@ -1,0 +1,52 @@
+"""Stage download: bring the digit files here, or find them, and say which they are."""
+
+import os
+from pathlib import Path
+
+from vlac.data.digits import render
+from vlac.data.download import describe, file_name, locate
+from vlac.data.mat import write_mat
+from vlac.data.split import save_factors
+from vlac.files import write_json
+from vlac.params.schema import Data, Params
+
+RAW = Path("data/raw")
+"""Keeps what was downloaded or rendered; no declared output, so that no engine deletes a finished download."""
+
+SOURCE = Path("data/source.json")
+ENVIRONMENT = "VLAC_DATA"
+
+
+def download(params: Params) -> None:
+    """Bring the digit files here, or find them, check their content, and write down which files they are."""
+    data = params.data
+    if data.source == "digits":
+        _render(data)
+    paths = locate_files(data)
+    files = [{"split": split, **describe(path)} for split, path in paths.items()]
+    write_json(SOURCE, {"source": data.source, "files": files})
+
+
+def _splits(data: Data) -> list[str]:
+    return [*data.train_split.split("+"), "test"]
+
+
+def locate_files(data: Data) -> dict[str, Path]:
+    """Return the digit file of each split that the parameters ask for, downloading what is not there."""
+    if data.source == "digits":
+        return {split: RAW / "digits" / file_name(split) for split in _splits(data)}
+    return locate(os.environ.get(ENVIRONMENT) or data.path, _splits(data), RAW)
+
+
+def _render(data: Data) -> None:
+    # Two seeds, so that the test images do not depend on how many training images there are.
+    counts = {"train": data.digits.train, "test": data.digits.test}
+    for offset, (split, count) in enumerate(counts.items()):
+        digits = render(count, 2 * data.digits.seed + offset)
+        path = RAW / "digits" / file_name(split)
+        write_mat(path, digits.images, digits.labels)
+        save_factors(factors_beside(path), digits)
+
+
+def factors_beside(path: Path) -> Path:
+    return path.with_name(path.stem + "_factors.npz")
