@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -77,6 +78,6 @@ def _counts(split: Split, factor: str) -> list[int]:
     return np.bincount(split.factors[factor], minlength=len(split.factor_values[factor])).tolist()
 
 
-def _table(heads: list[str], rows: list[list]) -> list[str]:
+def _table(heads: list[str], rows: list[list[Any]]) -> list[str]:
     align = ["---", *["---:"] * (len(heads) - 1)]
     return ["| " + " | ".join(map(str, row)) + " |" for row in [heads, align, *rows]]

@@ -94,7 +94,7 @@ class Ladder(nn.Module):
         for rung in range(top, 0, -1):
             self.climbs[str(rung)] = Climb(rung, spec.z.get(rung), rung < top, spec.channels, spec.hidden)
         self.render = Render(spec.channels[0])
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def rungs(self) -> tuple[int, ...]:

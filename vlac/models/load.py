@@ -31,7 +31,7 @@ def load_models(path: Path) -> dict[int, Ladder]:
         for seed, state in content["weights"].items():
             model = Ladder(spec)
             model.load_state_dict(state)
-            models[int(seed)] = model.eval().to(memory_format=torch.channels_last)
+            models[int(seed)] = model.eval()
         return models
     except FileNotFoundError:
         raise VlacError(f"{path} is missing.", f"Train it first: `snakemake --cores 4 {path}`.") from None

@@ -15,6 +15,9 @@ class Prior(nn.Module):
         std: float (K, d), above 0; learnt if K > 1, else ones.
     """
 
+    mean: Tensor
+    unit: Tensor
+
     def __init__(self, K: int, d: int) -> None:
         super().__init__()
         self.K = K

@@ -47,7 +47,7 @@ def load_params(path: Path = PARAMS) -> Params:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise VlacError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from None
-    if root is None or root.id != "mapping":
+    if not isinstance(root, yaml.MappingNode):
         raise VlacError(f"{path} must be a mapping of parameters.", "Copy one of presets/ over it.")
     lines: dict[tuple[str | int, ...], int] = {}
     _check_scalars(root, (), lines, path)
