@@ -216,10 +216,11 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
 
 
-def compare(title: str, spec: Spec, images: Tensor, threads: int, options: argparse.Namespace) -> str:
+def compare(
+    title: str, spec: Spec, images: Tensor, threads: int, device: torch.device, options: argparse.Namespace
+) -> str:
     """Return the table's row for one network and number of threads."""
-    run, trainer = shipped(spec, images, options.batch, options.device, threads)
-    device = trainer.device.torch
+    run, trainer = shipped(spec, images, options.batch, device, threads)
     blocks = {"shipped": run}
     for recipe in (Recipe(), Recipe("plain, 2 workers", workers=2)):
         blocks[recipe.name] = plain(spec, images, options.batch, device, recipe)
@@ -230,10 +231,11 @@ def compare(title: str, spec: Spec, images: Tensor, threads: int, options: argpa
     return _row(*cells, *(f"{ours / other:.1f}" for other in theirs))
 
 
-def ablate(title: str, spec: Spec, images: Tensor, threads: int, options: argparse.Namespace) -> list[str]:
+def ablate(
+    title: str, spec: Spec, images: Tensor, threads: int, device: torch.device, options: argparse.Namespace
+) -> list[str]:
     """Return the rows that lead from the plain loop to the shipped one, each with its factor over the row above."""
-    run, trainer = shipped(spec, images, options.batch, options.device, threads)
-    device = trainer.device.torch
+    run, trainer = shipped(spec, images, options.batch, device, threads)
     way = ingredients(trainer.device.bfloat16)
     blocks = {recipe.name: plain(spec, images, options.batch, device, recipe) for recipe in way}
     found = rates(blocks | {"shipped": run}, len(images), options.rounds, device)
@@ -266,10 +268,10 @@ def main() -> None:
         images = torch.randint(256, (steps * options.batch, 32, 32, 3), dtype=torch.uint8)
         for count in threads:
             print(f"{title}, threads: {count}", file=sys.stderr, flush=True)
-            rows.append(compare(title, spec, images, count, options))
+            rows.append(compare(title, spec, images, count, device, options))
         if options.ablation:
             print(f"{title}, ablation", file=sys.stderr, flush=True)
-            ablation += ablate(title, spec, images, threads[0], options)
+            ablation += ablate(title, spec, images, threads[0], device, options)
     precision = "bfloat16" if settle_precision(device, "auto") else "float32"
     print(f"Machine: {machine(device)}.")
     print(f"Images per second of training, batch {options.batch}, median of {options.rounds} (smallest to largest).")

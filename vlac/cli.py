@@ -147,7 +147,7 @@ def _plan(options: argparse.Namespace) -> None:
 def _track(options: argparse.Namespace) -> None:
     from vlac import tracking
 
-    tracking.rebuild(load_params())
+    print(tracking.rebuild(load_params()))
 
 
 def _handover(options: argparse.Namespace) -> None:
