@@ -6,6 +6,8 @@ kernel of the stride-1 convolutions (3 x 3 for 4 x 4, so that sizes stay whole) 
 layers of rung 4 (two for three in the decoder).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +40,44 @@ def dense(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
+class Flatten(nn.Module):
+    """(B, C, H, W) to (B, H W C), the order of channels-last memory, so that nothing is copied in either pass."""
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Return the flat features."""
+        return planes.permute(0, 2, 3, 1).flatten(1)
+
+
+class Unflatten(nn.Module):
+    """(B, H W C) to (B, C, H, W), channels last in memory: the inverse of Flatten."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.channels, self.size = channels, size
+
+    def forward(self, flat: Tensor) -> Tensor:
+        """Return the feature maps."""
+        return flat.unflatten(1, (self.size, self.size, self.channels)).permute(0, 3, 1, 2)
+
+
+def join(above: Tensor, z: Tensor) -> Tensor:
+    """Return the concatenation along axis 1, with gradients that are dense in memory.
+
+    The gradients of torch.cat are strided slices; leaky ReLU's backward pass takes ten times longer on slices of few
+    channels, and on a gradient that is laid out in another way than its output.
+    """
+    for part in (above, z):
+        if part.requires_grad:
+            part.register_hook(_dense(part))
+    return torch.cat((above, z), 1)
+
+
+def _dense(part: Tensor) -> Callable[[Tensor], Tensor]:
+    last = part.dim() == 4 and part.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    return lambda gradient: gradient.contiguous(memory_format=layout)
+
+
 class Block(nn.Sequential):
     """Two convolutions, the first of stride 2: the trunk's step from one rung to the next, and a rung's features."""
 
@@ -48,10 +88,10 @@ class Block(nn.Sequential):
 def rung_features(rung: int, channels: tuple[int, int, int], hidden: int) -> tuple[nn.Module, int]:
     """Return the network from the trunk below `rung` to its flat features h_l, and their number."""
     if rung == 4:
-        return nn.Sequential(nn.Flatten(), dense(channels[2] * 16, hidden), dense(hidden, hidden)), hidden
+        return nn.Sequential(Flatten(), dense(channels[2] * 16, hidden), dense(hidden, hidden)), hidden
     below = (3, *channels)[rung - 1]
     size = 32 >> rung
-    return nn.Sequential(Block(below, channels[rung - 1]), nn.Flatten()), channels[rung - 1] * size * size
+    return nn.Sequential(Block(below, channels[rung - 1]), Flatten()), channels[rung - 1] * size * size
 
 
 class Climb(nn.Module):
@@ -73,7 +113,7 @@ class Climb(nn.Module):
             plane = {2: (c2, 8), 1: (c1, 16)}[rung]
             self.lift = nn.Sequential(
                 nn.Linear(z, plane[0] * plane[1] ** 2, bias=False),
-                nn.Unflatten(1, (plane[0], plane[1], plane[1])),
+                Unflatten(*plane),
                 nn.BatchNorm2d(plane[0]),
                 nn.LeakyReLU(SLOPE, inplace=True),
             )
@@ -81,7 +121,7 @@ class Climb(nn.Module):
         if rung == 4:
             self.body: nn.Module = nn.Sequential(dense(width, hidden), dense(hidden, hidden))
         elif rung == 3:
-            expand = nn.Sequential(dense(width, c3 * 16), nn.Unflatten(1, (c3, 4, 4)))
+            expand = nn.Sequential(dense(width, c3 * 16), Unflatten(c3, 4))
             self.body = nn.Sequential(expand, deconv(c3, c3), conv(c3, c2, 1))
         elif rung == 2:
             self.body = nn.Sequential(deconv(width, c2), conv(c2, c1, 1))
@@ -91,9 +131,9 @@ class Climb(nn.Module):
     def forward(self, z: Tensor | None, above: Tensor | None) -> Tensor:
         """Return z~_l from z_l, float (B, d_l) or None, and z~_{l+1}, float (B, hidden) or (B, C, H, W) or None."""
         if self.lift is not None and z is not None:
-            z = self.lift(z).contiguous(memory_format=torch.channels_last)
+            z = self.lift(z)
         joined = [part for part in (above, z) if part is not None]
-        return self.body(torch.cat(joined, 1) if len(joined) > 1 else joined[0])
+        return self.body(join(*joined) if len(joined) > 1 else joined[0])
 
 
 class Render(nn.Module):

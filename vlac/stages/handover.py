@@ -1,8 +1,8 @@
 """Hand finished results from one engine to the other, so that neither makes again what the other has made.
 
-Snakemake goes by files' times and by its record of the runs that it started itself, DVC by the hashes in dvc.lock.
-After `dvc repro` Snakemake plans nothing as it is, but has no record; after Snakemake DVC has no hashes. The hand-over
-writes both for every job whose manifest proves that it is up to date, and for no other.
+Snakemake goes by the times of files and by its record of the runs that it started itself, DVC by the hashes in
+dvc.lock. After `dvc repro` Snakemake plans nothing as it is, but has no record; after Snakemake DVC has no hashes. The
+hand-over writes both for every job whose manifest proves that it is up to date, and for no other.
 """
 
 import subprocess
