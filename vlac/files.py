@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlac.errors import VlacError
+
+if TYPE_CHECKING:
+    import pandas as pd  # costs half a second, which every call of an engine would pay
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write `table` without its index, six significant digits, `\\n` line ends, atomically."""
     write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
@@ -76,12 +77,14 @@ def read_json(path: Path) -> Any:
         raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path) -> "pd.DataFrame":
     """Return the content of a CSV file.
 
     Raises:
         VlacError: the file is missing, unreadable or no CSV.
     """
+    import pandas as pd
+
     try:
         return pd.read_csv(path)
     except FileNotFoundError:
