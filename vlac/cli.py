@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -35,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, _Terminated) as stop:
         print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as in `python -m vlac plan | head`.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's own flush at exit finds no pipe
+        return 0
     except Exception as error:
         if options.traceback:
             raise
