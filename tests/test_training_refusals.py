@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tiny import IDENTITY, MIXED, tiny_spec
+from tiny import IDENTITY, MIXED, STEPS, tiny_spec
 from tiny import tiny_trainer as trainer
 
 from vlac.errors import VlacError
@@ -32,6 +32,22 @@ def test_weights_that_became_nan_stop_it_and_leave_the_last_good_checkpoint(path
     assert again.history == [good]
     assert all(torch.isfinite(parameter).all() for parameter in again.model.parameters())
     next(again.epochs())
+
+
+def test_a_last_update_that_spoils_the_weights_is_noticed_before_they_are_kept(path, monkeypatch):
+    one = trainer(path, epochs=1)
+    step, updates = one.optimiser.step, []
+
+    def spoils():
+        step()
+        updates.append(1)
+        if len(updates) == STEPS:
+            one.model.render.output.bias.data[0] = math.inf
+
+    monkeypatch.setattr(one.optimiser, "step", spoils)
+    with pytest.raises(VlacError, match=r"NaN or infinite in epoch 1 \(weights\); no epoch was kept"):
+        list(one.epochs())
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

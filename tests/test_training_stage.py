@@ -11,7 +11,7 @@ from vlac.errors import VlacError
 from vlac.files import write_json
 from vlac.models.load import load_models
 from vlac.params import load_params
-from vlac.pipeline.train import build_spec, train
+from vlac.pipeline.train import build_spec, discard_checkpoints, train
 from vlac.stages import STAGES, Job
 from vlac.training import loop
 
@@ -48,6 +48,7 @@ def test_a_group_is_its_seeds_one_by_one(project):
     params, viewer = load_params(), Viewer()
     for seeds in ("0", "1", "0-1"):
         train(job(seeds), params, viewer)
+        discard_checkpoints(job(seeds))
     group, history = results("0-1")
     assert list(group) == [0, 1]
     assert history[["seed", "epoch"]].to_numpy().tolist() == [[seed, epoch] for seed in (0, 1) for epoch in (1, 2, 3)]
@@ -77,6 +78,7 @@ def test_a_finished_seed_of_an_unfinished_group_is_not_trained_again(project, mo
     assert viewer.started == {0: [1, 2, 3], 1: []}
     assert viewer.epochs == [(1, 1), (1, 2), (1, 3)]
     again = results("0-1")
+    discard_checkpoints(job("0-1"))
     train(job("1"), params, Viewer())
     assert all(torch.equal(value, again[0][1][name]) for name, value in results("1")[0][1].items())
 

@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, _Terminated) as stop:
-        print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
+        print(
+            "interrupted: the same command starts again, from the last checkpoint where there is one.", file=sys.stderr
+        )
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:
         # Whoever read our output has seen enough, as in `python -m vlac plan | head`.
@@ -99,7 +101,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from vlac import tracking
-    from vlac.pipeline.train import train
+    from vlac.pipeline.train import discard_checkpoints, train
 
     job = Job(STAGES["train"], model=options.model, seeds=options.seeds)
     if options.model == VLAE:
@@ -110,6 +112,7 @@ def _train(options: argparse.Namespace) -> None:
             train(job, params, view)
 
     run_stage(job, work)
+    discard_checkpoints(job)
     tracking.publish(job)
 
 

@@ -127,6 +127,9 @@ class Ladder(nn.Module):
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
+        As in the VLAE's published code, h_l is computed from the trunk below rung l and the trunk goes on beside it;
+        y_{l-1} is added to that trunk, so that h_l and everything above have seen it.
+
         Args:
             x: float (B, 3, 32, 32) in [0, 1].
             temperature: of the Gumbel-softmax samples of y; None takes the most probable cluster instead.

@@ -144,5 +144,5 @@ class Render(nn.Module):
         self.output = nn.Conv2d(channels, 3, 3, padding=1)
 
     def forward(self, below: Tensor) -> Tensor:
-        """Return the mean image; in float32, because bfloat16 cannot tell neighbouring grey levels apart."""
+        """Return the mean image; sigmoid in float32, because bfloat16 steps by half a grey level near white."""
         return torch.sigmoid(self.output(below).float())

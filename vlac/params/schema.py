@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+MOST_SEEDS = 1000
+"""Most seeds of one group."""
+
 L = 4
 """Number of rungs of the ladder: four, as in the paper."""
 
@@ -36,8 +39,12 @@ def seeds_of(group: str | int) -> list[int]:
 
 
 def _well_formed_group(group: str | int) -> str | int:
-    if not re.fullmatch(r"\d+(-\d+)?", str(group)) or not seeds_of(group):
+    # Nine digits at most: torch takes such seeds, and a range is listed without filling the memory.
+    if not re.fullmatch(r"\d{1,9}(-\d{1,9})?", str(group)):
         raise ValueError(f"{group!r} is no seed and no range of seeds such as 0-4")
+    first, _, last = str(group).partition("-")
+    if last and not 0 <= int(last) - int(first) < MOST_SEEDS:
+        raise ValueError(f"{group!r} is no range of 1 to {MOST_SEEDS} seeds")
     return group
 
 

@@ -41,6 +41,7 @@ def train(job: Job, params: Params, view: View) -> None:
     """Train every seed of the job's group and write their weights and histories.
 
     An interrupted training goes on from its checkpoint; a finished seed of an unfinished group is kept the same way.
+    `discard_checkpoints` ends that, once the manifest stands.
 
     Raises:
         VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
@@ -53,9 +54,9 @@ def train(job: Job, params: Params, view: View) -> None:
         "code": code_hash(job.stage),
         "inputs": " ".join(sha256(path) for path in ([TRAIN, RUNG] if job.model else [TRAIN])),
     }
-    weights, histories, checkpoints = {}, [], []
+    weights, histories = {}, []
     for seed in seeds_of(job.seeds):
-        checkpoint = FOLDER / name / f"{seed}.pt"
+        checkpoint = _checkpoint(job, seed)
         trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity)
         trainer.resume()
         log.info("%s seed %d: %s, %d threads", name, seed, trainer.device, params.training.threads)
@@ -68,12 +69,15 @@ def train(job: Job, params: Params, view: View) -> None:
                 view.log_epoch({"seed": seed} | row)
         weights[seed] = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
         histories += [{"seed": seed} | row for row in trainer.history]
-        checkpoints.append(checkpoint)
     folder = job.outputs[0].parent
     save_models(folder / "model.pt", spec, weights)
     write_csv(folder / "history.csv", pd.DataFrame(histories))
-    for checkpoint in checkpoints:
-        checkpoint.unlink(missing_ok=True)
+
+
+def discard_checkpoints(job: Job) -> None:
+    """Delete the checkpoints of a job whose outputs are complete, its manifest among them."""
+    for seed in seeds_of(job.seeds):
+        _checkpoint(job, seed).unlink(missing_ok=True)
 
 
 def build_spec(job: Job, params: Params) -> Spec:
@@ -87,3 +91,7 @@ def build_spec(job: Job, params: Params) -> Spec:
     model = params.models[job.model]
     build = vlac_spec if isinstance(model, Vlac) else gmdgm_spec
     return build(model, rung, params.network, params.likelihood)  # type: ignore[arg-type]
+
+
+def _checkpoint(job: Job, seed: int) -> Path:
+    return FOLDER / (job.model or VLAE) / f"{seed}.pt"

@@ -57,7 +57,8 @@ class Trainer:
             )
         torch.manual_seed(seed)
         self.model = Ladder(spec).to(device)
-        self.generator = torch.Generator(device).manual_seed(seed)
+        # A stream of its own: equal seeds would make the noise repeat the draws of the weights.
+        self.generator = torch.Generator(device).manual_seed(seed + 2**32)
         priors = list(self.model.priors.parameters())
         weights = [p for name, p in self.model.named_parameters() if not name.startswith("priors.")]
         groups: list[dict[str, Any]] = (
@@ -73,6 +74,8 @@ class Trainer:
         Raises:
             VlacError: it is damaged, or of another training.
         """
+        for leftover in self.checkpoint.parent.glob(f".{self.checkpoint.name}.*.tmp"):
+            leftover.unlink(missing_ok=True)  # half a checkpoint, of a process killed while it wrote
         checkpoint = Checkpoint.load(self.checkpoint, self.identity)
         if checkpoint:
             self.model.load_state_dict(checkpoint.model)
