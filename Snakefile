@@ -1,4 +1,4 @@
-"""Table 1 of the paper as a Snakemake workflow; `python -m vlac plan` lists its stages, files and parameters.
+"""Table 1 of the paper as a Snakemake workflow; `python -m vlac plan` lists its jobs, their state and commands.
 
 The rules state what each stage is called and what it needs of the machine. Files, commands and parameters come from
 vlac/stages/definitions.py, so that this workflow, dvc.yaml and the command line mean the same pipeline.

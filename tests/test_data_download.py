@@ -50,13 +50,18 @@ def test_fetches_once_and_says_what_it_has(page: Server, content: bytes, tmp_pat
     assert [entry.name for entry in path.parent.iterdir()] == [NAME]
     assert locate(None, ["test"], tmp_path) == {"test": path}
     assert page.asked == [None]
-    assert describe(path) == {
+    assert describe("test", path) == {
         "name": NAME,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "count": 20,
         "official": True,
     }
+
+
+def test_the_official_file_of_another_split_is_not_official(page: Server, tmp_path: Path) -> None:
+    path = locate(None, ["test"], tmp_path)["test"]
+    assert [describe(split, path)["official"] for split in ("train", "test")] == [False, True]
 
 
 def test_a_wrong_checksum_deletes_the_part(page: Server, content: bytes, tmp_path: Path) -> None:
@@ -76,7 +81,7 @@ def test_a_mirror_may_hold_other_bytes_but_not_other_things(server: Server, cont
     server.files[NAME] = content
     path = locate(f"{server.url}/", ["test"], tmp_path)["test"]
     assert path.read_bytes() == content
-    assert describe(path)["official"] is False
+    assert describe("test", path)["official"] is False
     assert locate(server.url, ["test"], tmp_path) == {"test": path}
     assert len(server.asked) == 1
     for wrong, message in ((b"<html>hello</html>", "web page"), (content[:9000], "truncated")):

@@ -34,6 +34,7 @@ MISTAKES = [
     Mistake("misspelt key in a model", "K: 12, z: 4}", "K: 12, zz: 4}", ["models.gmdgm.zz", "kind, K, z"]),
     Mistake("missing key", "  holdout: 100\n", "", ["data.holdout", "missing"], "data:"),
     Mistake("key twice", "  batch: 50", "  batch: 50\n  batch: 60", ["'batch'", "twice"], "  lr: "),
+    Mistake("key that is a list", "  batch: 50", "  ? [a]\n  : 50", ["key", "plain word"]),
     Mistake("lr without a point", "  lr: 2.0e-3", "  lr: 1e-3", ["training.lr", "1e-3", "Write 1.0e-3"]),
     Mistake("octal look-alike", "  epochs: 2", "  epochs: 010", ["training.epochs", "010", "YAML 1.1"]),
     Mistake("octal of YAML 1.2", "  epochs: 2", "  epochs: 0o10", ["training.epochs", "0o10", "YAML 1.2"]),

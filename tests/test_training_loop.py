@@ -122,3 +122,9 @@ def test_the_precision_asked_for_is_the_one_taken(path, tmp_path, uninterrupted)
     weights, history = finish(trainer(path, precision="bfloat16"), tmp_path)
     assert weights != uninterrupted[0]
     assert history[-1]["elbo"] == pytest.approx(uninterrupted[1][-1]["elbo"], rel=0.01)
+
+
+def test_the_noise_does_not_repeat_the_draws_of_the_weights(path):
+    started = trainer(path)
+    weights = torch.Generator().manual_seed(torch.initial_seed())
+    assert not torch.equal(torch.rand(8, generator=started.generator), torch.rand(8, generator=weights))

@@ -67,11 +67,12 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
     return {split: _in_folder(folder, file_name(split)) for split in splits}
 
 
-def describe(path: Path) -> dict[str, str | int | bool]:
-    """Check the whole content of a digit file and say what it is.
+def describe(split: str, path: Path) -> dict[str, str | int | bool]:
+    """Check the whole content of a split's digit file and say what it is.
 
     Returns:
-        name (without folder), bytes, sha256, count (images), official (whether the bytes are an official file's).
+        name (without folder), bytes, sha256, count (images), official (whether the bytes are that split's official
+        file).
 
     Raises:
         VlacError: the file is no digit file; `vlac.data.mat.read_mat` says why.
@@ -82,7 +83,7 @@ def describe(path: Path) -> dict[str, str | int | bool]:
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
         "count": len(labels),
-        "official": _md5(path) in {official.md5 for official in OFFICIAL.values()},
+        "official": _md5(path) == OFFICIAL[split].md5,
     }
 
 

@@ -29,12 +29,16 @@ def encode_images(model: Ladder, images: np.ndarray, device: torch.device | str 
     model = model.to(device).eval()
     mean: dict[int, list[torch.Tensor]] = {rung: [] for rung in model.rungs}
     q: dict[int, list[torch.Tensor]] = {rung: [] for rung in model.mixture_rungs}
+    y: dict[int, list[torch.Tensor]] = {rung: [] for rung in model.mixture_rungs}
     for start in range(0, len(images), batch):
         x = to_input(torch.from_numpy(images[start : start + batch]).to(device))
         for rung, posterior in model.encode(x).items():
             mean[rung].append(posterior.mean)
-            if posterior.q is not None:
+            if posterior.q is not None and posterior.y is not None:
                 q[rung].append(posterior.q)
-    means = {rung: torch.cat(parts).cpu().numpy() for rung, parts in mean.items()}
-    probabilities = {rung: torch.cat(parts).cpu().numpy() for rung, parts in q.items()}
-    return Codes(means, probabilities, {rung: p.argmax(1) for rung, p in probabilities.items()})
+                y[rung].append(posterior.y.argmax(-1))
+    return Codes(_joined(mean), _joined(q), _joined(y))
+
+
+def _joined(parts: dict[int, list[torch.Tensor]]) -> dict[int, np.ndarray]:
+    return {rung: torch.cat(batches).cpu().numpy() for rung, batches in parts.items()}

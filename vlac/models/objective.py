@@ -29,7 +29,7 @@ class Bound:
 
     @property
     def elbo(self) -> Tensor:
-        """The bound on log p(x), float (B,)."""
+        """The unweighted bound, float (B,); with a relaxed y an estimate of it that may lie above log p(x)."""
         return self.log_likelihood - sum(self.kl_z.values()) - sum(self.kl_y.values())
 
     def weighted(self, kl_z: dict[int, float], kl_y: float) -> Tensor:

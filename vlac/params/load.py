@@ -50,7 +50,10 @@ def load_params(path: Path = PARAMS) -> Params:
     if not isinstance(root, yaml.MappingNode):
         raise VlacError(f"{path} must be a mapping of parameters.", "Copy one of presets/ over it.")
     lines: dict[tuple[str | int, ...], int] = {}
-    _check_scalars(root, (), lines, path)
+    try:
+        _check_scalars(root, (), lines, path)
+    except RecursionError:
+        raise VlacError(f"{path} holds an alias that refers to itself.", "Write the value out.") from None
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
@@ -75,6 +78,8 @@ def _check_scalars(
     if node.id == "mapping":
         seen: set[str] = set()
         for key, value in node.value:
+            if key.id != "scalar":
+                raise VlacError(f"{path}, line {key.start_mark.line + 1}: a key must be a plain word.")
             if key.value in seen:
                 raise VlacError(f"{path}, line {key.start_mark.line + 1}: {key.value!r} is given twice.", "Keep one.")
             seen.add(key.value)

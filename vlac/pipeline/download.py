@@ -7,6 +7,7 @@ from vlac.data.digits import render
 from vlac.data.download import describe, file_name, locate
 from vlac.data.mat import write_mat
 from vlac.data.split import save_factors
+from vlac.errors import VlacError
 from vlac.files import write_json
 from vlac.params.schema import Data, Params
 
@@ -18,12 +19,21 @@ ENVIRONMENT = "VLAC_DATA"
 
 
 def download(params: Params) -> None:
-    """Bring the digit files here, or find them, check their content, and write down which files they are."""
+    """Bring the digit files here, or find them, check their content, and write down which files they are.
+
+    Raises:
+        VlacError: a file cannot be had or is no digit file, or two of them are the same.
+    """
     data = params.data
     if data.source == "digits":
         _render(data)
     paths = locate_files(data)
-    files = [{"split": split, **describe(path)} for split, path in paths.items()]
+    files = [{"split": split, **describe(split, path)} for split, path in paths.items()]
+    if len({entry["sha256"] for entry in files}) < len(files):
+        raise VlacError(
+            f"Two of {', '.join(map(str, paths.values()))} hold the same bytes: the test images would be trained on.",
+            "Put the right files there.",
+        )
     write_json(SOURCE, {"source": data.source, "files": files})
 
 

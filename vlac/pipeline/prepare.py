@@ -17,7 +17,10 @@ def prepare(params: Params) -> None:
     """Read the digit files that `download` saw into data/train.npz and data/test.npz, and report on them."""
     data = params.data
     paths = locate_files(data)
-    for entry in read_json(SOURCE)["files"]:
+    checked = read_json(SOURCE)["files"]
+    if [entry["split"] for entry in checked] != list(paths):
+        raise VlacError(f"{SOURCE} is about other splits than params.yaml asks for.", "Run the stage download again.")
+    for entry in checked:
         if sha256(paths[entry["split"]]) != entry["sha256"]:
             raise VlacError(
                 f"{paths[entry['split']]} has changed since it was checked.", "Run the stage download again."

@@ -17,6 +17,6 @@ def settle_rung(job: Job, params: Params) -> None:
     scores = pd.concat([read_csv(path) for path in groups], ignore_index=True)
     answer = best_rung(scores)
     rung = answer if params.digit_rung == "auto" else params.digit_rung
-    chosen_by = "probe" if params.digit_rung == "auto" else "params"
-    write_json(job.outputs[0], {"rung": rung, "chosen_by": chosen_by, "probe_answer": answer})
+    # The rung and nothing else: training hangs on these bytes, and must not on an answer that params.yaml overrules.
+    write_json(job.outputs[0], {"rung": rung})
     write_probe_report(params, scores, answer, rung)

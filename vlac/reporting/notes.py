@@ -94,7 +94,7 @@ def _protocol(
         f"Training: {training.epochs} epochs of {updates:,} updates, {training.epochs * updates:,} in all, each on "
         f"{training.batch} of the {images:,} training images, without labels. Adam, learning rate {training.lr:g} "
         f"({training.lr_prior:g} for means and variances of the mixtures). Scored: the weights after the last update.",
-        "Labels choose nothing: no stopping, checkpoint, seed or setting of a row is picked by test labels. "
+        "Test labels choose nothing: no stopping, checkpoint, seed or setting of a row is picked by them. "
         + chosen
         + " Training labels name the clusters (ACC), after training.",
         f"Likelihood: {scale} {likelihood.scale:g} for every pixel and channel, pixels in [0, 1].",

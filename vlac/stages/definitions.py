@@ -176,7 +176,7 @@ STAGES: dict[str, Stage] = {
             params=("preset", "data.source", "data.holdout", "digit_rung", "probe", "evaluation"),
             code=(
                 *_in("vlac/evaluation", ("metrics.py", "probing.py")),
-                "vlac/pipeline/rung.py",
+                *("vlac/__init__.py", "vlac/pipeline/rung.py"),
                 *_in("vlac/reporting", ("canvas.py", "markdown.py", "probe.py")),
             ),
         ),
@@ -206,7 +206,7 @@ STAGES: dict[str, Stage] = {
             command="python -m vlac figures {model} --seeds {seeds}",
             inputs=("data/test.npz", *_in("results/train/{model}/{seeds}", ("model.pt", "history.csv"))),
             outputs=(*_in("reports/figures/{model}/{seeds}", FIGURES), "results/figures/{model}/{seeds}/manifest.json"),
-            params=TORCH,
+            params=("training.threads",),
             code=(
                 *CODES,
                 "vlac/pipeline/figures.py",
@@ -226,7 +226,7 @@ STAGES: dict[str, Stage] = {
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
             code=(
-                *("vlac/models/spec.py", "vlac/pipeline/table.py"),
+                *("vlac/__init__.py", "vlac/models/spec.py", "vlac/pipeline/table.py"),
                 *_in("vlac/reporting", ("markdown.py", "matrix.py", "notes.py", "published.py", "table.py")),
                 "vlac/stages/stale.py",
             ),

@@ -7,7 +7,7 @@ from typing import Any
 from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.params.schema import Params
-from vlac.stages.definitions import Job
+from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import write_manifest
 from vlac.stages.view import restrict
 
@@ -26,8 +26,6 @@ def run_stage(job: Job, work: Callable[[Params], None]) -> None:
             f"{missing[0]} is missing.", f"Make it first, for example with `snakemake --cores 4 {missing[0]}`."
         )
     with _log_to(job):
-        # A result without its manifest is refused by the table, so an old manifest must not outlive a new result.
-        job.manifest.unlink(missing_ok=True)
         work(restrict(params, job.params))
         write_manifest(job, params)
 
@@ -35,7 +33,8 @@ def run_stage(job: Job, work: Callable[[Params], None]) -> None:
 def _check_known(job: Job, params: Params) -> None:
     groups = {"models": params.seeds, "probe": params.probe.seeds}.get(job.stage.over)
     if job.stage.over == "models" and job.model not in params.models:
-        raise VlacError(f"{job.model} is no model of params.yaml.", f"It knows {', '.join(params.models)}, and vlae.")
+        known = [*params.models, *([VLAE] if job.stage.name == "train" else [])]
+        raise VlacError(f"{job.model} is no model that `{job.stage.name}` takes.", f"It takes {', '.join(known)}.")
     if groups is not None and job.seeds not in [str(group) for group in groups]:
         listed = ", ".join(str(group) for group in groups)
         raise VlacError(f"{job.seeds} is no seed group of params.yaml.", f"It lists {listed}.")

@@ -18,6 +18,9 @@ from vlac.training.device import Device, settle_device, settle_precision
 from vlac.training.record import EpochRecord
 from vlac.training.schedule import weights_at
 
+NOISE = 0x5BD1E995
+"""Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
+
 CHECKPOINT_SECONDS = 10.0
 """Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
 
@@ -48,7 +51,7 @@ class Trainer:
         self.device = Device(device, settle_precision(device, training.precision))
         self.images = images.to(device)
         self.training, self.objective = training, objective
-        self.checkpoint, self.identity = checkpoint, identity
+        self.checkpoint, self.identity = checkpoint, identity | {"device or precision": str(self.device)}
         self.steps = len(images) // training.batch
         if self.steps == 0:
             raise VlacError(
@@ -57,8 +60,8 @@ class Trainer:
             )
         torch.manual_seed(seed)
         self.model = Ladder(spec).to(device)
-        # A stream of its own: equal seeds would make the noise repeat the draws of the weights.
-        self.generator = torch.Generator(device).manual_seed(seed + 2**32)
+        # A stream of its own: with the same seed the noise would repeat the draws of the weights.
+        self.generator = torch.Generator(device).manual_seed(seed ^ NOISE)
         priors = list(self.model.priors.parameters())
         weights = [p for name, p in self.model.named_parameters() if not name.startswith("priors.")]
         groups: list[dict[str, Any]] = (

@@ -12,8 +12,6 @@ rule figures:
     conda:
         "../envs/vlac.yaml"
     threads: THREADS
-    resources:
-        gpu=GPU,
     params:
         values("figures"),
     message:
