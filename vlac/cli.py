@@ -15,7 +15,6 @@ from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.stages.definitions import VLAE
-from vlac.stages.stale import why_stale
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +146,13 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    from vlac.stages.handover import sort_out
+
     params = load_params()
+    done, left = sort_out(params)
     for job in jobs(params):
-        print(f"{why_stale(job, params) or 'up to date':<34} {job.command}")
+        print(f"{left.get(job, 'up to date'):<34} {job.command}")
+    print(f"{len(left)} of {len(done) + len(left)} jobs have to be run.")
 
 
 def _track(options: argparse.Namespace) -> None:

@@ -59,7 +59,8 @@ def _report(params: Params, scores: pd.DataFrame, answer: int, rung: int) -> str
         "hold-out. The test split is not touched.",
         "Codes: posterior means of z_l, in their own units.",
         f"kNN: accuracy of the vote of the {params.evaluation.neighbours} nearest codes. Linear: accuracy of "
-        "multinomial logistic regression.",
+        "multinomial logistic regression; it may be at chance where kNN is high, as light and dark inks of one digit "
+        "need not lie on one side of a plane.",
         f"GMM purity: a Gaussian mixture of {params.probe.K} components with diagonal covariances, fitted without "
         "labels; each component is attributed to its most frequent digit, and the accuracy of that is taken, Eq. (10). "
         f"k-means purity: the same for {params.probe.K} k-means clusters.",

@@ -24,7 +24,7 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
     Raises:
         VlacError: no job is up to date, or one of the engines fails.
     """
-    done, left = _sort_out(params)
+    done, left = sort_out(params)
     if not done:
         raise VlacError("There is no finished result to hand over.", "Run `snakemake --cores 4` or `dvc repro` first.")
     _run("dvc", "commit", "--force", *(_address(job) for job in done))
@@ -34,7 +34,8 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
     return done, left
 
 
-def _sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
+def sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
+    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not."""
     done: list[Job] = []
     left: dict[Job, str] = {}
     unsettled: set[Path] = set()

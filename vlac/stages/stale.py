@@ -62,7 +62,8 @@ def refuse_stale(params: Params) -> None:
         f"Make them again with `snakemake --cores 4 --force {targets}` (or `dvc repro --force`), "
         f"then ask for the table again."
         if len(problems) <= 3
-        else "Make them again with `snakemake --cores 4 --forceall reports/table1.md` or `dvc repro --force`.",
+        else "Make them again with `snakemake --cores 4 reports/table1.md` or `dvc repro`; should they come back, with "
+        "`snakemake reports/table1.md --cores 4 --forceall` or `dvc repro --force`.",
     )
 
 
