@@ -15,6 +15,7 @@ from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.stages.definitions import VLAE
+from vlac.stages.stale import sort_out
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +147,6 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from vlac.stages.handover import sort_out
-
     params = load_params()
     done, left = sort_out(params)
     for job in jobs(params):

@@ -4,15 +4,17 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from vlac.errors import VlacError
 
 if TYPE_CHECKING:
     import pandas as pd  # costs half a second, which every call of an engine would pay
+
+Content = TypeVar("Content")
 
 
 @contextmanager
@@ -67,14 +69,7 @@ def read_json(path: Path) -> Any:
     Raises:
         VlacError: the file is missing, unreadable or no JSON.
     """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise VlacError(
-            f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
+    return _read(path, lambda: json.loads(path.read_text()))
 
 
 def read_csv(path: Path) -> "pd.DataFrame":
@@ -85,8 +80,12 @@ def read_csv(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    return _read(path, lambda: pd.read_csv(path))
+
+
+def _read(path: Path, parse: Callable[[], Content]) -> Content:
     try:
-        return pd.read_csv(path)
+        return parse()
     except FileNotFoundError:
         raise VlacError(
             f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."

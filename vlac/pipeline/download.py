@@ -59,4 +59,5 @@ def _render(data: Data) -> None:
 
 
 def factors_beside(path: Path) -> Path:
+    """Return where the factors of a rendered digit file are kept."""
     return path.with_name(path.stem + "_factors.npz")

@@ -7,12 +7,11 @@ hand-over writes both for every job whose manifest proves that it is up to date,
 
 import subprocess
 import sys
-from pathlib import Path
 
 from vlac.errors import VlacError
 from vlac.params.schema import Params
-from vlac.stages.definitions import Job, jobs
-from vlac.stages.stale import why_stale
+from vlac.stages.definitions import Job
+from vlac.stages.stale import sort_out
 
 
 def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
@@ -31,23 +30,6 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
     # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
     files = [str(path) for job in done for path in job.outputs]
     _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files)
-    return done, left
-
-
-def sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
-    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not."""
-    done: list[Job] = []
-    left: dict[Job, str] = {}
-    unsettled: set[Path] = set()
-    for job in jobs(params):  # in an order in which every job follows those that it reads from
-        why = why_stale(job, params)
-        if why is None and not unsettled.isdisjoint(job.inputs(params)):
-            why = "what it reads has to be made again"
-        if why is None:
-            done.append(job)
-        else:
-            left[job] = why
-            unsettled.update(job.outputs)
     return done, left
 
 

@@ -44,6 +44,23 @@ def why_stale(job: Job, params: Params) -> str | None:
     return None
 
 
+def sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
+    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not."""
+    done: list[Job] = []
+    left: dict[Job, str] = {}
+    unsettled: set[Path] = set()
+    for job in jobs(params):  # in an order in which every job follows those that it reads from
+        why = why_stale(job, params)
+        if why is None and not unsettled.isdisjoint(job.inputs(params)):
+            why = "what it reads has to be made again"
+        if why is None:
+            done.append(job)
+        else:
+            left[job] = why
+            unsettled.update(job.outputs)
+    return done, left
+
+
 def refuse_stale(params: Params) -> None:
     """Return quietly if every job that the table rests on is up to date.
 
