@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
 from vlac.params import load_params
+from vlac.params.schema import seeds_of
 from vlac.stages import STAGES, Job, jobs
 from vlac.stages.definitions import code_files
 from vlac.stages.stale import why_made_otherwise
@@ -34,6 +35,11 @@ wildcard_constraints:
 
 def job_of(stage: str, wildcards) -> Job:
     return Job(STAGES[stage], wildcards.get("model", ""), wildcards.get("seeds", ""))
+
+
+def training_threads(wildcards) -> int:
+    """Return the threads of a training job: those of all seeds that it trains at once."""
+    return THREADS * min(PARAMS.training.at_once, len(seeds_of(wildcards.seeds)))
 
 
 def inputs(stage: str):
