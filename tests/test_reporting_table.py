@@ -178,3 +178,22 @@ def test_scores_that_do_not_belong_are_refused(
     with pytest.raises(VlacError, match=sentence):
         write_table(shipped, tmp_path)
     assert not (tmp_path / "reports/table1.md").exists()
+
+
+def test_vlac_plus_has_a_row_of_its_own_and_one_for_each_part(tmp_path: Path) -> None:
+    tiny = load_params(PRESET.with_name("tiny.yaml"))
+    models = {"vlac_2layer": tiny.models["vlac_2layer_plus"].model_dump()}  # the paper's name gives no paper's row
+    params = changed(tiny, models=models, seeds=[0, 1])
+    lay_out(tmp_path, params, {"vlac_2layer": [0.6, 0.6]}, FACTORS)
+    for seed, (kmeans, neighbours) in enumerate([(0.3, 0.5), (0.4, 0.5)]):
+        path = tmp_path / f"results/evaluate/vlac_2layer/{seed}/scores.csv"
+        scores = pd.read_csv(path)
+        for measure in ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use"):
+            scores[f"kmeans_{measure}"], scores[f"neighbours_{measure}"] = kmeans, neighbours
+        write_csv(path, scores)
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[1:3] == ["0.648 ± 0.027", "quoted"]
+    assert cells(text, "VLAC+ vlac_2layer, K = (1, 2, 12, 1)")[1:3] == ["not in the paper", "0.600 ± 0.000"]
+    assert cells(text, "vlac_2layer: its pretext features + k-means")[2] == "0.350 ± 0.071"
+    assert cells(text, "vlac_2layer: its pretext features + agreement of neighbours")[2] == "0.500 ± 0.000"

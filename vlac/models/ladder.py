@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from vlac.models.distributions import gumbel_softmax
 from vlac.models.networks import Block, Climb, Render, rung_features
+from vlac.models.pretext import Clusters, Pretext
 from vlac.models.prior import Prior
 from vlac.models.spec import Spec
 
@@ -39,17 +40,20 @@ class Posterior:
 
 
 class Head(nn.Module):
-    """pi_l, mu_l and sigma_l of one rung (Eq. 8): linear in the rung's features h_l and in the rung's cluster y_l."""
+    """pi_l, mu_l and sigma_l of one rung (Eq. 8): linear in the rung's features h_l and in the rung's cluster y_l.
 
-    def __init__(self, features: int, K: int, d: int) -> None:
+    `cluster`, where given, takes the place of the linear pi_l, and reads something else than h_l.
+    """
+
+    def __init__(self, features: int, K: int, d: int, cluster: nn.Module | None = None) -> None:
         super().__init__()
         self.gaussian = nn.Linear(features, 2 * d)
-        self.cluster = nn.Linear(features, K) if K > 1 else None
+        self.cluster = cluster or (nn.Linear(features, K) if K > 1 else None)
         self.by_cluster = nn.Parameter(torch.zeros(K, 2 * d)) if K > 1 else None
 
-    def log_q(self, h: Tensor) -> Tensor | None:
-        """Return log q(y_l given x), float (B, K), or None where K = 1."""
-        return None if self.cluster is None else F.log_softmax(self.cluster(h).float(), -1)
+    def log_q(self, seen: Tensor) -> Tensor | None:
+        """Return log q(y_l given x), float (B, K), from what pi_l reads, or None where K = 1."""
+        return None if self.cluster is None else F.log_softmax(self.cluster(seen).float(), -1)
 
     def forward(self, h: Tensor, y: Tensor | None, log_q: Tensor | None) -> Posterior:
         """Return the posterior for features h, float (B, F), and cluster y, float (B, K) or None."""
@@ -71,10 +75,12 @@ def _mean_and_std(raw: Tensor) -> tuple[Tensor, Tensor]:
 class Ladder(nn.Module):
     """A ladder with the active rungs and mixtures of `spec`.
 
-    All rungs with K_l = 1 is the VLAE; all rungs with some K_l > 1 is VLAC; one rung alone is the GM-DGM.
+    All rungs with K_l = 1 is the VLAE; all rungs with some K_l > 1 is VLAC; one rung alone is the GM-DGM. With a
+    pretext network it is VLAC+: pi_l of the main rung reads that network's features in the place of h_l.
 
     Attributes:
         priors: p(z_l given y_l) of each active rung, by the rung's number as text.
+        pretext: learnt beforehand and fixed; None for the paper's models.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -88,13 +94,18 @@ class Ladder(nn.Module):
         for rung in spec.rungs:
             features, size = rung_features(rung, spec.channels, spec.hidden)
             self.features[str(rung)] = features
-            self.heads[str(rung)] = Head(size, spec.K[rung], spec.z[rung])
+            cluster = Clusters(spec.pretext[-1], spec.K[rung]) if spec.pretext and rung == spec.main_rung else None
+            self.heads[str(rung)] = Head(size, spec.K[rung], spec.z[rung], cluster)
             self.priors[str(rung)] = Prior(spec.K[rung], spec.z[rung])
             if spec.K[rung] > 1 and rung < top:
                 self.side[str(rung)] = nn.Linear(spec.K[rung], spec.channels[rung - 1], bias=False)
         for rung in range(top, 0, -1):
             self.climbs[str(rung)] = Climb(rung, spec.z.get(rung), rung < top, spec.channels, spec.hidden)
         self.render = Render(spec.channels[0])
+        self.pretext = None
+        if spec.pretext:
+            c1, c2, c3, hidden, size = spec.pretext
+            self.pretext = Pretext((c1, c2, c3), hidden, size, spec.K[self.main_rung]).requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -123,8 +134,28 @@ class Ladder(nn.Module):
         assert isinstance(prior, Prior)
         return prior
 
+    def train(self, mode: bool = True) -> "Ladder":
+        """Set the mode of all but the pretext network, whose batch normalisation has done learning."""
+        super().train(mode)
+        if self.pretext is not None:
+            self.pretext.eval()
+        return self
+
+    def adopt(self, pretext: Pretext) -> None:
+        """Take over a trained pretext network, and its clusters as the main rung's first guess."""
+        assert self.pretext is not None
+        self.pretext.load_state_dict(pretext.state_dict())
+        head = self.heads[str(self.main_rung)]
+        assert isinstance(head, Head)
+        assert head.cluster is not None
+        head.cluster.load_state_dict(pretext.clusters.state_dict())
+
     def encode(
-        self, x: Tensor, temperature: float | Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        temperature: float | Tensor | None = None,
+        generator: torch.Generator | None = None,
+        seen: Tensor | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
@@ -135,7 +166,10 @@ class Ladder(nn.Module):
             x: float (B, 3, 32, 32) in [0, 1].
             temperature: of the Gumbel-softmax samples of y, a scalar; None takes the most probable cluster instead.
             generator: source of the Gumbel noise.
+            seen: pretext features of x, float (B, size), where they are known already; VLAC+ alone has them.
         """
+        if self.pretext is not None and seen is None:
+            seen = self.pretext.features(x)
         posteriors: dict[int, Posterior] = {}
         below = x
         for rung in range(1, max(self.rungs) + 1):
@@ -143,7 +177,7 @@ class Ladder(nn.Module):
                 h = self.features[str(rung)](below)
                 head = self.heads[str(rung)]
                 assert isinstance(head, Head)
-                log_q = head.log_q(h)
+                log_q = head.log_q(seen if seen is not None and rung == self.main_rung else h)
                 y = None if log_q is None else _choose(log_q, temperature, generator)
                 posteriors[rung] = head(h, y, log_q)
             if rung < max(self.rungs):

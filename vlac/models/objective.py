@@ -62,7 +62,12 @@ KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 
 
 def bound(
-    model: Ladder, x: Tensor, temperature: float | Tensor | None, kl_z: str, generator: torch.Generator | None = None
+    model: Ladder,
+    x: Tensor,
+    temperature: float | Tensor | None,
+    kl_z: str,
+    generator: torch.Generator | None = None,
+    seen: Tensor | None = None,
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 
@@ -70,8 +75,9 @@ def bound(
         temperature: of the Gumbel-softmax samples of y, a scalar; None takes the most probable cluster.
         kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
         generator: source of all noise.
+        seen: pretext features of x, float (B, size), where they are known already; VLAC+ alone has them.
     """
-    posteriors = model.encode(x, temperature, generator)
+    posteriors = model.encode(x, temperature, generator, seen)
     z = {rung: _sample(posterior, generator) for rung, posterior in posteriors.items()}
     mean = model.decode(z)
     return Bound(

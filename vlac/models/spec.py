@@ -1,9 +1,9 @@
 """What a model is, apart from its weights: enough to build it again beside a file of weights."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vlac.params.schema import GmDgm, L, Likelihood, Network, Vlac
+from vlac.params.schema import GmDgm, L, Likelihood, Network, Vlac, VlacPlus
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Spec:
         hidden: width of the fully connected layers of rung 4.
         likelihood: "gaussian" or "laplace".
         scale: standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1].
+        pretext: channels (three), hidden and size of the pretext network of VLAC+; None for the paper's models.
     """
 
     K: dict[int, int]
@@ -25,6 +26,7 @@ class Spec:
     hidden: int
     likelihood: str
     scale: float
+    pretext: tuple[int, ...] | None = None
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -43,12 +45,14 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types that `from_dict` takes back."""
-        return asdict(self) | {"channels": list(self.channels)}
+        pretext = None if self.pretext is None else list(self.pretext)
+        return asdict(self) | {"channels": list(self.channels), "pretext": pretext}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Spec":
         """Return the spec that `to_dict` wrote."""
-        return cls(**content | {"channels": tuple(content["channels"])})
+        pretext = None if content["pretext"] is None else tuple(content["pretext"])
+        return cls(**content | {"channels": tuple(content["channels"]), "pretext": pretext})
 
 
 def vlae_spec(network: Network, likelihood: Likelihood) -> Spec:
@@ -60,7 +64,11 @@ def vlac_spec(model: Vlac, rung: int, network: Network, likelihood: Likelihood) 
     """Return VLAC with its largest mixture on `rung`: that entry of K changes places with the one it finds there."""
     K = list(model.K)
     K[model.main_rung - 1], K[rung - 1] = K[rung - 1], K[model.main_rung - 1]
-    return _spec(dict(enumerate(K, start=1)), dict(enumerate(network.z, start=1)), network, likelihood)
+    spec = _spec(dict(enumerate(K, start=1)), dict(enumerate(network.z, start=1)), network, likelihood)
+    if isinstance(model, VlacPlus):
+        settings = model.pretext
+        return replace(spec, pretext=(*settings.channels, settings.hidden, settings.size))
+    return spec
 
 
 def gmdgm_spec(model: GmDgm, rung: int, network: Network, likelihood: Likelihood) -> Spec:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlac.errors import VlacError
-from vlac.params.schema import GmDgm, Params, Vlac
+from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus
 
 PARAMS = Path("params.yaml")
 
@@ -158,5 +158,5 @@ def _siblings(location: tuple[str | int, ...]) -> str:
     section: Any = Params
     for part in location:
         field = getattr(section, "model_fields", {}).get(part)
-        section = field.annotation if field else {"vlac": Vlac, "gmdgm": GmDgm}.get(str(part))
+        section = field.annotation if field else {"vlac": Vlac, "vlac_plus": VlacPlus, "gmdgm": GmDgm}.get(str(part))
     return ", ".join(section.model_fields) if hasattr(section, "model_fields") else ""

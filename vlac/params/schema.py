@@ -148,6 +148,35 @@ class Vlac(Section):
         return self.K.index(max(self.K)) + 1
 
 
+class Pretext(Section):
+    """What VLAC+ learns before the ladder: a network that tells how a digit is turned, and clusters of neighbours."""
+
+    channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    hidden: Positive
+    epochs: Positive
+    batch: Annotated[int, Field(ge=8)]
+    lr: Annotated[float, Field(gt=0)]
+    shift: Annotated[float, Field(ge=0, le=8)]
+    polarity: bool
+    size: Positive
+    neighbours: Positive
+    cluster_epochs: Positive
+    weight: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Pretext":
+        if self.size > 8 * self.hidden:
+            raise ValueError("size is the number of principal components: at most 8 times hidden")
+        return self
+
+
+class VlacPlus(Vlac):
+    """VLAC whose largest mixture sees pretext features and is taught that neighbours among them share a cluster."""
+
+    kind: Literal["vlac_plus"]  # type: ignore[assignment]
+    pretext: Pretext
+
+
 class GmDgm(Section):
     """The equivalent one-rung model: K clusters, z of the given size, the sub-networks of the digit rung."""
 
@@ -181,7 +210,7 @@ class Params(Section):
     training: Training
     digit_rung: Annotated[int, Field(ge=1, le=L)] | Literal["auto"]
     probe: Probe
-    models: Annotated[dict[Name, Annotated[Vlac | GmDgm, Field(discriminator="kind")]], Field(min_length=1)]
+    models: Annotated[dict[Name, Annotated[Vlac | VlacPlus | GmDgm, Field(discriminator="kind")]], Field(min_length=1)]
     seeds: Groups
     evaluation: Evaluation
 

@@ -8,6 +8,7 @@ from vlac.data.split import DIGITS, Split
 from vlac.evaluation.codes import encode_images
 from vlac.evaluation.factors import rung_factor_matrix
 from vlac.evaluation.metrics import score
+from vlac.evaluation.parts import score_parts
 from vlac.files import write_csv
 from vlac.models.load import load_models
 from vlac.params.schema import Params
@@ -27,6 +28,17 @@ def evaluate(job: Job, params: Params) -> None:
         on_train, on_test = encode_images(model, train.images, device), encode_images(model, test.images, device)
         rung = model.main_rung
         row = score(on_train.y[rung], train.labels, on_test.y[rung], test.labels, model.K[rung], len(DIGITS))
+        if on_train.seen is not None and on_test.seen is not None:
+            row |= score_parts(
+                model,
+                on_train.seen,
+                train.labels,
+                on_test.seen,
+                test.labels,
+                T=len(DIGITS),
+                seed=seed,
+                fit_limit=params.evaluation.fit_limit,
+            )
         scores.append({"seed": seed, "rung": rung} | row | {"images": len(test)})
         matrix = rung_factor_matrix(
             on_train.mean,

@@ -14,13 +14,15 @@ from vlac.errors import VlacError
 from vlac.files import read_json, sha256, write_csv
 from vlac.models.load import save_models
 from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
-from vlac.params.schema import L, Params, Vlac, seeds_of
+from vlac.params.schema import L, Params, Vlac, VlacPlus, seeds_of
 from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
 from vlac.training import Trainer, train_at_once
 from vlac.training.checkpoint import FOLDER
-from vlac.training.device import settle_device
+from vlac.training.device import settle, settle_device
+from vlac.training.guide import Guide
+from vlac.training.pretext import PretextTrainer
 from vlac.training.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,8 @@ def train(job: Job, params: Params, view: View) -> None:
         def begin() -> Iterator[Trainer]:
             for seed in seeds_of(job.seeds):
                 checkpoint = _checkpoint(job, seed)
-                trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity)
+                guide = guide_of(job, params, spec, seed, images, identity)
+                trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity, guide)
                 trainer.resume()
                 done = len(trainer.history)
                 log.info("%s seed %d: %s, %d threads", name, seed, trainer.device, params.training.threads)
@@ -101,6 +104,22 @@ def discard_checkpoints(job: Job) -> None:
     """Delete the checkpoints of a job whose outputs are complete, its manifest among them."""
     for seed in seeds_of(job.seeds):
         _checkpoint(job, seed).unlink(missing_ok=True)
+
+
+def guide_of(
+    job: Job, params: Params, spec: Spec, seed: int, images: torch.Tensor, identity: dict[str, str]
+) -> Guide | None:
+    """Return what guides a seed of VLAC+, its pretext network learnt first, or None for the paper's models.
+
+    The network is found again if an earlier training learnt it of the same data, settings and code.
+    """
+    model = params.models[job.model] if job.model else None
+    if not isinstance(model, VlacPlus):
+        return None
+    of = {name: identity[name] for name in ("code", "inputs")}
+    learner = PretextTrainer(images, model.pretext, spec.K[spec.main_rung], seed, settle(params.training), of)
+    pretext = learner.run()
+    return Guide(pretext, learner.pairs, model.pretext.weight)
 
 
 def build_spec(job: Job, params: Params) -> Spec:

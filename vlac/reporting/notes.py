@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from vlac.models.spec import Spec, gmdgm_spec, vlac_spec
-from vlac.params.schema import L, Params, Vlac, seeds_of
+from vlac.params.schema import L, Params, Vlac, VlacPlus, seeds_of
 from vlac.reporting.markdown import aligned, bullet, listed, named_seeds, number, paragraph
 from vlac.reporting.published import SOURCE, TABLE_1
 
@@ -102,10 +102,26 @@ def _protocol(
         f"{objective.temperature_end:g} over the first {objective.temperature_until:.0%} of updates; {kl_z}. Weights "
         f"of the KL terms, after warm-up over {objective.kl_z_warmup:.0%} (z) and {objective.kl_y_warmup:.0%} (y) of "
         f"updates: {weights} for z_1 to z_{L}, {objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
+        *(_beyond(name, model) for name, model in params.models.items() if isinstance(model, VlacPlus)),
         f"Chance levels of ACC: {number(first['chance'].mean())} for the largest class, "
         + listed([f"{number(value)} for {K} clusters assigned at random (test map)" for K, value in random.items()])
         + ".",
     ]
+
+
+def _beyond(name: str, model: VlacPlus) -> str:
+    pretext = model.pretext
+    moved = f"shifted by up to {pretext.shift:g} px" if pretext.shift else ""
+    variants = " and ".join(filter(None, [moved, "half of them as negatives" if pretext.polarity else ""]))
+    return (
+        f"{name} goes beyond the paper. Before the ladder, a network learns for {pretext.epochs} epochs to tell "
+        "which of 8 dihedral transforms was applied to a picture normalised by itself"
+        + (f" ({variants})" if variants else "")
+        + f", and clusters learn to agree between {pretext.neighbours} nearest neighbours among its features "
+        f"({pretext.size} components); no labels. In the ladder, pi of the scored rung reads these features, and "
+        f"the neighbours' mutual information stays in the objective, with weight {pretext.weight:g}. The rows below it "
+        "score its features under k-means (fitted on some of the training images) and its clusters before any ladder."
+    )
 
 
 def _models(labels: dict[str, str], specs: dict[str, Spec]) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vlac.params.schema import GmDgm, Vlac
+from vlac.params.schema import GmDgm, Vlac, VlacPlus
 
 SOURCE = (
     "M. Willetts, S. Roberts and C. Holmes, Disentangling to Cluster: Gaussian Mixture Variational Ladder "
@@ -30,6 +30,8 @@ class PublishedRow:
 
     def is_run_by(self, name: str, model: Vlac | GmDgm) -> bool:
         """Tell whether a model of params.yaml is this row's: same name, same kind, same K."""
+        if isinstance(model, VlacPlus):
+            return False
         K = tuple(model.K) if isinstance(model, Vlac) else model.K
         return name == self.model and K == self.K
 

@@ -11,7 +11,7 @@ from scipy import stats
 from vlac import __version__
 from vlac.errors import VlacError
 from vlac.files import read_csv, read_json, write_csv, write_text
-from vlac.params.schema import GmDgm, Params, Vlac
+from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus
 from vlac.reporting.markdown import aligned, mean_std, number, paragraph
 from vlac.reporting.matrix import rungs_against_factors
 from vlac.reporting.notes import measures, notes
@@ -21,6 +21,9 @@ MEASURES = ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use")
 SCORES = {"seed", "rung", *MEASURES, "chance", "chance_random", "images"}
 FACTORS = {"seed", "rung", "factor", "measure", "value"}
 DATA_SETS = {"digits": "embedded digits (rendered, street-view-like)", "svhn": "SVHN, cropped digits"}
+PARTS = {"kmeans": "its pretext features + k-means", "neighbours": "its pretext features + agreement of neighbours"}
+"""What VLAC+ is built on: prefix of the columns in scores.csv, and what the part's row is called."""
+
 SEEDS_FOR_A_TEST = 3
 
 
@@ -99,7 +102,22 @@ def _rows(params: Params, scores: dict[str, pd.DataFrame]) -> list[Row]:
         name = next((name for name, model in left.items() if printed.is_run_by(name, model)), "")
         left.pop(name, None)
         rows.append(Row(printed.label, printed.accuracy, name, scores[name] if name else None))
-    return rows + [Row(f"{name}, K = {_K(model)}", "", name, scores[name]) for name, model in left.items()]
+    for name, model in left.items():
+        family = "VLAC+ " if isinstance(model, VlacPlus) else ""
+        rows.append(Row(f"{family}{name}, K = {_K(model)}", "", name, scores[name]))
+        rows += _parts(name, scores[name])
+    return rows
+
+
+def _parts(name: str, scores: pd.DataFrame) -> list[Row]:
+    """Return a row for each part of VLAC+ that was scored beside it, or none for another model."""
+    rows = []
+    for part, label in PARTS.items():
+        columns = {f"{part}_{measure}": measure for measure in MEASURES}
+        if set(columns) <= set(scores.columns):
+            own = scores.drop(columns=list(MEASURES)).rename(columns=columns)
+            rows.append(Row(f"{name}: {label}", "", scores=own))
+    return rows
 
 
 def _K(model: Vlac | GmDgm) -> str:

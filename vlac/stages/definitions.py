@@ -196,7 +196,7 @@ STAGES: dict[str, Stage] = {
             params=("evaluation", *TORCH),
             code=(
                 *CODES,
-                *_in("vlac/evaluation", ("factors.py", "metrics.py", "probing.py")),
+                *_in("vlac/evaluation", ("factors.py", "metrics.py", "parts.py", "probing.py")),
                 "vlac/pipeline/evaluate.py",
             ),
             over="models",

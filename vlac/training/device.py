@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from vlac.errors import VlacError
+from vlac.params.schema import Training
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class Device:
 
     def __str__(self) -> str:
         return f"{self.torch.type}, {'bfloat16' if self.bfloat16 else 'float32'}"
+
+
+def settle(training: Training) -> Device:
+    """Pin the thread count and return the device and precision that `training` asks for."""
+    device = settle_device(training.device, training.threads)
+    return Device(device, settle_precision(device, training.precision))
 
 
 def settle_device(device: str, threads: int) -> torch.device:

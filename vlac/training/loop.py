@@ -13,8 +13,9 @@ from vlac.models.ladder import Ladder
 from vlac.models.spec import Spec
 from vlac.params.schema import Objective, Training
 from vlac.training.checkpoint import Checkpoint
-from vlac.training.device import Device, settle_device, settle_precision
+from vlac.training.device import settle
 from vlac.training.graph import captured
+from vlac.training.guide import Guide
 from vlac.training.step import Step
 
 NOISE = 0x5BD1E995
@@ -41,6 +42,7 @@ class Trainer:
         seed: of the weights' initialisation, the shuffling and all noise.
         checkpoint: where the unfinished training is kept.
         identity: hashes that a checkpoint must share to be gone on with.
+        guide: of VLAC+; None for the paper's models.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Trainer:
         seed: int,
         checkpoint: Path,
         identity: dict[str, str],
+        guide: Guide | None = None,
     ) -> None:
-        device = settle_device(training.device, training.threads)
-        self.device = Device(device, settle_precision(device, training.precision))
+        self.device = settle(training)
+        device = self.device.torch
         self.training, self.seed = training, seed
         self.checkpoint, self.identity = checkpoint, identity | {"device or precision": str(self.device)}
         if len(images) < training.batch:
@@ -64,17 +67,20 @@ class Trainer:
             )
         torch.manual_seed(seed)
         self.model = Ladder(spec).to(device).train()
+        if guide:
+            self.model.adopt(guide.pretext)
         # A stream of its own: with the same seed the noise would repeat the draws of the weights.
         self.generator = torch.Generator(device).manual_seed(seed ^ NOISE)
         priors = list(self.model.priors.parameters())
-        weights = [p for name, p in self.model.named_parameters() if not name.startswith("priors.")]
+        named = ((name, p) for name, p in self.model.named_parameters() if not name.startswith("priors."))
+        weights = [p for _, p in named if p.requires_grad]
         groups: list[dict[str, Any]] = (
             [{"params": weights}, {"params": priors, "lr": training.lr_prior}] if priors else [{"params": weights}]
         )
         # Fused: one pass over all parameters per update. Capturable: it counts its updates on the device.
         self.optimiser = torch.optim.Adam(groups, lr=training.lr, fused=True, capturable=device.type == "cuda")
         self.step = Step(
-            self.model, self.optimiser, images.to(device), self.generator, self.device, training, objective
+            self.model, self.optimiser, images.to(device), self.generator, self.device, training, objective, guide
         )
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.history: list[dict[str, float]] = []

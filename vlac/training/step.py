@@ -7,6 +7,7 @@ from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import bound
 from vlac.params.schema import Objective, Training
 from vlac.training.device import Device
+from vlac.training.guide import Guide
 from vlac.training.record import EpochRecord
 from vlac.training.schedule import Weights, weights_at
 
@@ -22,6 +23,7 @@ class Step:
         optimiser: of the model's parameters.
         images: uint8 (N, 32, 32, 3), on the device.
         generator: of the device; source of the shuffling and of all noise.
+        guide: of VLAC+; None for the paper's models, which follow the bound alone.
 
     Attributes:
         count: updates per epoch; the last, partial batch is left out, another one each time.
@@ -37,7 +39,9 @@ class Step:
         device: Device,
         training: Training,
         objective: Objective,
+        guide: Guide | None = None,
     ) -> None:
+        self.guide = guide
         self.model, self.optimiser, self.images, self.generator = model, optimiser, images, generator
         self.device, self.objective = device, objective
         self.batch, self.epochs = training.batch, training.epochs
@@ -65,9 +69,12 @@ class Step:
         temperature, *kl_z, kl_y = self.schedule.index_select(0, self.update)[0].unbind()
         chosen = self.order.index_select(0, self.update)[0]
         x = to_input(self.images.index_select(0, chosen))
+        seen = self.guide.seen(chosen) if self.guide else None
         with self.device.autocast():
-            terms = bound(self.model, x, temperature, self.objective.kl_z, self.generator)
+            terms = bound(self.model, x, temperature, self.objective.kl_z, self.generator, seen)
         loss = -terms.weighted(dict(enumerate(kl_z, start=1)), kl_y).mean()
+        if self.guide:
+            loss = loss - self.guide.gain(self.model, self.generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
