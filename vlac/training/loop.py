@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vlac.errors import VlacError
+from vlac.errors import DivergedError, VlacError
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import bound
 from vlac.models.spec import Spec
@@ -92,7 +92,7 @@ class Trainer:
         The checkpoint of the finished training stays: whoever has written the result deletes it.
 
         Raises:
-            VlacError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
+            DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
         """
         saved = time.monotonic()
         while len(self.history) < self.training.epochs:
@@ -142,7 +142,7 @@ class Trainer:
         if bad or not weights_finite:
             epoch = int(row["epoch"])
             kept = f"{self.checkpoint} keeps an earlier epoch" if self.checkpoint.exists() else "no epoch was kept"
-            raise VlacError(
+            raise DivergedError(
                 f"Training became NaN or infinite in epoch {epoch} ({', '.join(bad) or 'weights'}); {kept}.",
                 "Lower training.lr or raise likelihood.scale in params.yaml, delete the checkpoint and run again.",
             )
