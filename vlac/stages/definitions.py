@@ -239,8 +239,16 @@ STAGES: dict[str, Stage] = {
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
             code=(
-                *("vlac/__init__.py", "vlac/models/spec.py", "vlac/pipeline/table.py"),
-                *_in("vlac/reporting", ("markdown.py", "matrix.py", "notes.py", "published.py", "table.py")),
+                *(
+                    "vlac/__init__.py",
+                    "vlac/evaluation/differences.py",
+                    "vlac/models/spec.py",
+                    "vlac/pipeline/table.py",
+                ),
+                *_in(
+                    "vlac/reporting",
+                    ("differences.py", "markdown.py", "matrix.py", "notes.py", "published.py", "table.py"),
+                ),
                 "vlac/stages/stale.py",
             ),
         ),
