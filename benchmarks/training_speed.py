@@ -45,7 +45,7 @@ PLAIN = (Recipe(), Recipe("plain, 2 workers", workers=2))
 
 def shipped(case: Case) -> tuple[Block, Ladder]:
     """Return the shipped loop, and its network."""
-    machine = {"precision": "auto", "device": case.device.type, "threads": case.threads}
+    machine = {"precision": "auto", "device": case.device.type, "threads": case.threads, "at_once": 1}
     schedule = {"epochs": 1_000_000, "batch": case.batch, "lr": LR, "lr_prior": LR}
     training = Training.model_validate(schedule | machine)
     trainer = Trainer(case.spec, case.images, training, OBJECTIVE, 0, Path("unused"), {})

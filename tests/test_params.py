@@ -65,6 +65,7 @@ MISTAKES = [
     Mistake("number in quotes", "  batch: 50", "  batch: '50'", ["training.batch", "'50'", "integer"]),
     Mistake("true for a number", "  batch: 50", "  batch: true", ["training.batch", "True", "integer"]),
     Mistake("out of range", "  batch: 50", "  batch: 1", ["training.batch", "greater than or equal to 2"]),
+    Mistake("no seed at once", "  at_once: 1", "  at_once: 0", ["training.at_once", "greater than 0"]),
     Mistake("negative rate", "  lr: 2.0e-3", "  lr: -0.1", ["training.lr", "-0.1", "greater than 0"]),
     Mistake("nan", "  lr: 2.0e-3", "  lr: .nan", ["training.lr", "finite"]),
     Mistake("scale of nothing", "scale: 0.15", "scale: 0.0", ["likelihood.scale", "greater than 0"]),

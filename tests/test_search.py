@@ -20,7 +20,7 @@ from vlac.stages.asked import asked_of
 from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import why_stale
 from vlac.tracking import rebuild_search, store
-from vlac.training import loop
+from vlac.training import loop, step
 
 pytest_plugins = ["tracking_fixtures"]
 
@@ -160,13 +160,13 @@ def test_an_interrupted_trial_goes_on_to_the_same_bytes(project: store.Store, mo
     whole = [path.read_bytes() for path in FASTER.outputs]
     updates = []
 
-    def stops(*arguments, bound=loop.bound):
+    def stops(*arguments, bound=step.bound):
         updates.append(1)
         if len(updates) == 8:  # the second of the second epoch's six
             raise KeyboardInterrupt
         return bound(*arguments)
 
-    monkeypatch.setattr(loop, "bound", stops)
+    monkeypatch.setattr(step, "bound", stops)
     assert cli.main(["trial", "faster", "--seed", "0"]) == 130
     assert Path("checkpoints/search/faster/0.pt").exists()
     assert cli.main(["trial", "faster", "--seed", "0"]) == 0
@@ -177,8 +177,8 @@ def test_an_interrupted_trial_goes_on_to_the_same_bytes(project: store.Store, mo
 def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(
     project: store.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def epoch(self, number, whole=loop.Trainer._epoch):
-        return whole(self, number) | ({"elbo": math.nan} if number == 1 else {})
+    def epoch(self, number, update, whole=loop.Trainer._epoch):
+        return whole(self, number, update) | ({"elbo": math.nan} if number == 1 else {})
 
     assert cli.main(["trial", "as_it_is", "--seed", "0"]) == 0
     with monkeypatch.context() as patch:

@@ -6,7 +6,7 @@ from tiny import IDENTITY, STEPS, tiny_spec
 from tiny import tiny_trainer as trainer
 
 from vlac.models.load import save_models
-from vlac.training import loop
+from vlac.training import step as one_step
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import settle_precision
 
@@ -56,7 +56,7 @@ def test_resumed_after_any_epoch_ends_as_if_never_stopped(kept, uninterrupted, p
 def test_stopped_in_mid_epoch_it_goes_on_from_the_last_whole_one(step, uninterrupted, path, tmp_path, monkeypatch):
     done = 0
 
-    def stops(*arguments, bound=loop.bound):
+    def stops(*arguments, bound=one_step.bound):
         nonlocal done
         if done == step:
             raise KeyboardInterrupt
@@ -64,7 +64,7 @@ def test_stopped_in_mid_epoch_it_goes_on_from_the_last_whole_one(step, uninterru
         return bound(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "bound", stops)
+        patch.setattr(one_step, "bound", stops)
         with pytest.raises(KeyboardInterrupt):
             list(trainer(path).epochs(checkpoint_seconds=0))
     second = trainer(path)
@@ -90,15 +90,15 @@ def test_training_raises_the_likelihood(path):
 def test_every_update_takes_other_images_at_the_scheduled_settings(path, monkeypatch):
     seen, temperatures, weights = [], [], []
 
-    def watched(model, x, temperature, *rest, bound=loop.bound):
+    def watched(model, x, temperature, *rest, bound=one_step.bound):
         terms = bound(model, x, temperature, *rest)
         seen.append(x)
-        temperatures.append(temperature)
+        temperatures.append(float(temperature))
         weighted = terms.weighted
-        terms.weighted = lambda kl_z, kl_y: weights.append((kl_z[2], kl_y)) or weighted(kl_z, kl_y)
+        terms.weighted = lambda kl_z, kl_y: weights.append((float(kl_z[2]), float(kl_y))) or weighted(kl_z, kl_y)
         return terms
 
-    monkeypatch.setattr(loop, "bound", watched)
+    monkeypatch.setattr(one_step, "bound", watched)
     epochs = trainer(path).epochs()
     next(epochs)
     assert len(torch.cat(seen).flatten(1).unique(dim=0)) == STEPS * 16

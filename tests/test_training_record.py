@@ -82,7 +82,7 @@ def test_a_row_by_hand():
 
 
 def test_entropies_at_their_ends():
-    model = lively_ladder(tiny_spec({3: 4}))
+    model = lively_ladder(tiny_spec({2: 1, 3: 4}))
     for q, in_use, of_mean, mean_of in [
         (np.eye(4), 4, math.log(4), 0.0),  # every cluster used, every image sure
         (np.eye(4)[[0] * 4], 1, 0.0, 0.0),  # collapse to one cluster

@@ -13,7 +13,7 @@ from vlac.models.load import load_models
 from vlac.params import load_params
 from vlac.pipeline.train import build_spec, discard_checkpoints, train
 from vlac.stages import STAGES, Job
-from vlac.training import loop
+from vlac.training import step
 
 
 class Viewer:
@@ -60,16 +60,29 @@ def test_a_group_is_its_seeds_one_by_one(project):
     assert list(Path("checkpoints/vlac").iterdir()) == []
 
 
+def test_seeds_at_once_make_the_same_files_as_one_after_the_other(project):
+    params, made = load_params(), []
+    for at_once in (1, 2):
+        together = params.training.model_copy(update={"at_once": at_once})
+        viewer = Viewer()
+        train(job("0-1"), params.model_copy(update={"training": together}), viewer)
+        assert viewer.started == {0: [], 1: []}
+        assert sorted(viewer.epochs) == [(seed, epoch) for seed in (0, 1) for epoch in (1, 2, 3)]
+        discard_checkpoints(job("0-1"))
+        made.append([(Path("results/train/vlac/0-1") / name).read_bytes() for name in ("model.pt", "history.csv")])
+    assert made[0] == made[1]
+
+
 def test_a_finished_seed_of_an_unfinished_group_is_not_trained_again(project, monkeypatch):
     params, calls = load_params(), []
 
-    def stops(*arguments, bound=loop.bound):
+    def stops(*arguments, bound=step.bound):
         calls.append(1)
         if len(calls) == 4 * STEPS:
             raise KeyboardInterrupt
         return bound(*arguments)
 
-    monkeypatch.setattr(loop, "bound", stops)
+    monkeypatch.setattr(step, "bound", stops)
     with pytest.raises(KeyboardInterrupt):
         train(job("0-1"), params, Viewer())
     assert not Path("results/train").exists()

@@ -30,7 +30,7 @@ OBJECTIVE = Objective(
     temperature_end=0.5,
     temperature_until=1.0,
 )
-TRAINING = Training(epochs=3, batch=16, lr=2e-3, lr_prior=2e-2, precision="float32", device="cpu", threads=1)
+TRAINING = Training(epochs=3, batch=16, lr=2e-3, lr_prior=2e-2, precision="float32", device="cpu", threads=1, at_once=1)
 STEPS = 2  # per epoch, of 40 images: 8 are left out
 
 

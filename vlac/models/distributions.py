@@ -25,7 +25,7 @@ def uniform_kl(log_q: Tensor) -> Tensor:
     return (log_q.exp() * log_q).sum(-1) + math.log(log_q.shape[-1])
 
 
-def gumbel_softmax(log_q: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
+def gumbel_softmax(log_q: Tensor, temperature: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Return a relaxed one-hot sample of Cat(q), float (..., K), by the Gumbel-softmax trick (Jang et al., 2017).
 
     The sample tends to an exact one-hot sample as the temperature falls to 0.

@@ -124,7 +124,7 @@ class Ladder(nn.Module):
         return prior
 
     def encode(
-        self, x: Tensor, temperature: float | None = None, generator: torch.Generator | None = None
+        self, x: Tensor, temperature: float | Tensor | None = None, generator: torch.Generator | None = None
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
@@ -133,7 +133,7 @@ class Ladder(nn.Module):
 
         Args:
             x: float (B, 3, 32, 32) in [0, 1].
-            temperature: of the Gumbel-softmax samples of y; None takes the most probable cluster instead.
+            temperature: of the Gumbel-softmax samples of y, a scalar; None takes the most probable cluster instead.
             generator: source of the Gumbel noise.
         """
         posteriors: dict[int, Posterior] = {}
@@ -162,7 +162,7 @@ class Ladder(nn.Module):
         return image
 
 
-def _choose(log_q: Tensor, temperature: float | None, generator: torch.Generator | None) -> Tensor:
+def _choose(log_q: Tensor, temperature: float | Tensor | None, generator: torch.Generator | None) -> Tensor:
     if temperature is None:
         return F.one_hot(log_q.argmax(-1), log_q.shape[-1]).to(log_q.dtype)
     return gumbel_softmax(log_q, temperature, generator)

@@ -1,5 +1,6 @@
 """The evidence lower bound of Eq. (9), its terms one by one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +33,8 @@ class Bound:
         """The unweighted bound, float (B,); with a relaxed y an estimate of it that may lie above log p(x)."""
         return self.log_likelihood - sum(self.kl_z.values()) - sum(self.kl_y.values())
 
-    def weighted(self, kl_z: dict[int, float], kl_y: float) -> Tensor:
-        """Return what training maximises, float (B,): the bound with a weight on each divergence."""
+    def weighted(self, kl_z: Mapping[int, float | Tensor], kl_y: float | Tensor) -> Tensor:
+        """Return what training maximises, float (B,): the bound with a weight, a scalar, on each divergence."""
         z = sum(kl_z[rung] * term for rung, term in self.kl_z.items())
         return self.log_likelihood - z - kl_y * sum(self.kl_y.values())
 
@@ -61,12 +62,12 @@ KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 
 
 def bound(
-    model: Ladder, x: Tensor, temperature: float | None, kl_z: str, generator: torch.Generator | None = None
+    model: Ladder, x: Tensor, temperature: float | Tensor | None, kl_z: str, generator: torch.Generator | None = None
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 
     Args:
-        temperature: of the Gumbel-softmax samples of y; None takes the most probable cluster.
+        temperature: of the Gumbel-softmax samples of y, a scalar; None takes the most probable cluster.
         kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
         generator: source of all noise.
     """

@@ -125,6 +125,7 @@ class Training(Section):
     precision: Literal["auto", "float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
     threads: Positive
+    at_once: Positive
 
 
 class Vlac(Section):

@@ -1,7 +1,8 @@
 """Stages train_vlae and train: the models of one seed group, with checkpoints on the way."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +18,9 @@ from vlac.params.schema import L, Params, Vlac, seeds_of
 from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
-from vlac.training import Trainer
+from vlac.training import Trainer, train_at_once
 from vlac.training.checkpoint import FOLDER
+from vlac.training.device import settle_device
 from vlac.training.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ class View(Protocol):
 
 
 def train(job: Job, params: Params, view: View) -> None:
-    """Train every seed of the job's group and write their weights and histories.
+    """Train every seed of the job's group, `training.at_once` at a time, and write their weights and histories.
 
     An interrupted training goes on from its checkpoint; a finished seed of an unfinished group is kept the same way.
     `discard_checkpoints` ends that, once the manifest stands.
@@ -47,31 +49,52 @@ def train(job: Job, params: Params, view: View) -> None:
         VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
     """
     name = job.model or VLAE
-    images = torch.from_numpy(Split.load(TRAIN).images)
+    device = settle_device(params.training.device, params.training.threads)
+    images = torch.from_numpy(Split.load(TRAIN).images).to(device)  # one copy, which all seeds share
     spec = build_spec(job, params)
     identity = {
         "parameters": fingerprint(params, job.params),
         "code": code_hash(job.stage),
         "inputs": " ".join(sha256(path) for path in ([TRAIN, RUNG] if job.model else [TRAIN])),
     }
-    weights, histories = {}, []
-    for seed in seeds_of(job.seeds):
-        checkpoint = _checkpoint(job, seed)
-        trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity)
-        trainer.resume()
-        log.info("%s seed %d: %s, %d threads", name, seed, trainer.device, params.training.threads)
-        if trainer.history:
-            log.info("resumed from %s after epoch %d", checkpoint, len(trainer.history))
-        view.start(seed, [{"seed": seed} | row for row in trainer.history])
-        with Progress(f"{name} seed {seed}", params.training.epochs, len(trainer.history)) as progress:
-            for row, rate in trainer.epochs():
-                progress.show(row, rate)
-                view.log_epoch({"seed": seed} | row)
-        weights[seed] = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
-        histories += [{"seed": seed} | row for row in trainer.history]
+    weights: dict[int, dict[str, torch.Tensor]] = {}
+    histories: dict[int, list[dict[str, float]]] = {}
+
+    def keep(trainer: Trainer) -> None:
+        weights[trainer.seed] = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
+        histories[trainer.seed] = [{"seed": trainer.seed} | row for row in trainer.history]
+
+    with ExitStack() as shown:
+        progress: dict[int, Progress] = {}
+
+        def begin() -> Iterator[Trainer]:
+            for seed in seeds_of(job.seeds):
+                checkpoint = _checkpoint(job, seed)
+                trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity)
+                trainer.resume()
+                done = len(trainer.history)
+                log.info("%s seed %d: %s, %d threads", name, seed, trainer.device, params.training.threads)
+                if done:
+                    log.info("resumed from %s after epoch %d", checkpoint, done)
+                view.start(seed, [{"seed": seed} | row for row in trainer.history])
+                if trainer.finished:
+                    keep(trainer)
+                    continue
+                progress[seed] = shown.enter_context(Progress(f"{name} seed {seed}", params.training.epochs, done))
+                yield trainer
+
+        # Closed at once if something stops this loop, so that no thread goes on.
+        epochs = shown.enter_context(closing(train_at_once(begin(), params.training.at_once)))
+        for epoch in epochs:
+            seed = epoch.trainer.seed
+            progress[seed].show(epoch.row, epoch.images_per_second)
+            view.log_epoch({"seed": seed} | epoch.row)
+            if epoch.row["epoch"] == params.training.epochs:
+                keep(epoch.trainer)
+    seeds = seeds_of(job.seeds)  # the files have the seeds in this order, whichever was done first
     folder = job.outputs[0].parent
-    save_models(folder / "model.pt", spec, weights)
-    write_csv(folder / "history.csv", pd.DataFrame(histories))
+    save_models(folder / "model.pt", spec, {seed: weights[seed] for seed in seeds})
+    write_csv(folder / "history.csv", pd.DataFrame([row for seed in seeds for row in histories[seed]]))
 
 
 def discard_checkpoints(job: Job) -> None:

@@ -65,7 +65,7 @@ def trial(job: Job, params: TrialParams, view: View) -> None:
             rows = _scores(on_fit, train.labels[fit], on_held, train.labels[held], trainer.model.K, params, seed)
         else:
             failed = len(trainer.history)
-    seen = len(trainer.history) * trainer.steps * params.training.batch
+    seen = len(trainer.history) * (len(fit) // params.training.batch) * params.training.batch
     table = pd.DataFrame(rows or [{}], columns=["rung", "main", *SCORES])
     for place, (name, value) in enumerate({"seed": seed, "failed_in_epoch": failed, "images_seen": seen}.items()):
         table.insert(place, name, value)

@@ -17,7 +17,8 @@ class Device:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which networks run at the chosen precision."""
-        return torch.autocast(self.torch.type, torch.bfloat16, enabled=self.bfloat16)
+        # No weight is used twice in a pass, so the cache would save nothing; and a CUDA graph could not keep it.
+        return torch.autocast(self.torch.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False)
 
     def __str__(self) -> str:
         return f"{self.torch.type}, {'bfloat16' if self.bfloat16 else 'float32'}"

@@ -2,21 +2,20 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vlac.errors import DivergedError, VlacError
-from vlac.models.ladder import Ladder, to_input
-from vlac.models.objective import bound
+from vlac.models.ladder import Ladder
 from vlac.models.spec import Spec
 from vlac.params.schema import Objective, Training
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device, settle_device, settle_precision
-from vlac.training.record import EpochRecord
-from vlac.training.schedule import weights_at
+from vlac.training.graph import captured
+from vlac.training.step import Step
 
 NOISE = 0x5BD1E995
 """Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
@@ -25,12 +24,19 @@ CHECKPOINT_SECONDS = 10.0
 """Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
 
 
+class Stopped(Exception):
+    """`Trainer.stop` was called."""
+
+
 class Trainer:
     """Trains one seed of one model.
 
+    On CUDA the updates of an epoch are replays of one captured graph, on a stream of the trainer's own, so that
+    trainers in several threads share the device. That has not been run yet, for want of a device.
+
     Args:
         spec: what to build.
-        images: uint8 (N, 32, 32, 3), on the CPU; kept on the device as they are.
+        images: uint8 (N, 32, 32, 3); brought to the device as they are, unless they are there already.
         training, objective: parameters.
         seed: of the weights' initialisation, the shuffling and all noise.
         checkpoint: where the unfinished training is kept.
@@ -49,17 +55,15 @@ class Trainer:
     ) -> None:
         device = settle_device(training.device, training.threads)
         self.device = Device(device, settle_precision(device, training.precision))
-        self.images = images.to(device)
-        self.training, self.objective = training, objective
+        self.training, self.seed = training, seed
         self.checkpoint, self.identity = checkpoint, identity | {"device or precision": str(self.device)}
-        self.steps = len(images) // training.batch
-        if self.steps == 0:
+        if len(images) < training.batch:
             raise VlacError(
                 f"training.batch is {training.batch}, but there are only {len(images)} training images.",
                 "Use a smaller batch.",
             )
         torch.manual_seed(seed)
-        self.model = Ladder(spec).to(device)
+        self.model = Ladder(spec).to(device).train()
         # A stream of its own: with the same seed the noise would repeat the draws of the weights.
         self.generator = torch.Generator(device).manual_seed(seed ^ NOISE)
         priors = list(self.model.priors.parameters())
@@ -67,9 +71,23 @@ class Trainer:
         groups: list[dict[str, Any]] = (
             [{"params": weights}, {"params": priors, "lr": training.lr_prior}] if priors else [{"params": weights}]
         )
-        # Fused: one pass over all parameters per update.
-        self.optimiser = torch.optim.Adam(groups, lr=training.lr, fused=True)
+        # Fused: one pass over all parameters per update. Capturable: it counts its updates on the device.
+        self.optimiser = torch.optim.Adam(groups, lr=training.lr, fused=True, capturable=device.type == "cuda")
+        self.step = Step(
+            self.model, self.optimiser, images.to(device), self.generator, self.device, training, objective
+        )
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.history: list[dict[str, float]] = []
+        self._stopped = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done."""
+        return len(self.history) >= self.training.epochs
+
+    def stop(self) -> None:
+        """Make the training end with `Stopped` before its next update; for another thread to call."""
+        self._stopped = True
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one.
@@ -89,41 +107,36 @@ class Trainer:
     def epochs(self, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Iterator[tuple[dict[str, float], float]]:
         """Train to the last epoch, and yield each epoch's row of the history and its images per second.
 
-        The checkpoint of the finished training stays: whoever has written the result deletes it.
+        The checkpoint of the finished training stays: whoever has written the result deletes it. The call itself
+        captures the CUDA graph, for which no other thread may use the device; iterating does the rest.
 
         Raises:
             DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
+            Stopped: `stop` was called.
         """
+        return self._train(captured(self.step, self.stream) if self.stream else self.step, checkpoint_seconds)
+
+    def _train(self, update: Callable[[], None], checkpoint_seconds: float) -> Iterator[tuple[dict[str, float], float]]:
         saved = time.monotonic()
-        while len(self.history) < self.training.epochs:
+        while not self.finished:
             started = time.monotonic()
-            row = self._epoch(len(self.history))
-            self._refuse_non_finite(row)
-            self.history.append(row)
-            rate = self.steps * self.training.batch / (time.monotonic() - started)
-            finished = len(self.history) == self.training.epochs
-            if finished or time.monotonic() - saved >= checkpoint_seconds:
-                self._save()
-                saved = time.monotonic()
+            with torch.cuda.stream(self.stream):  # of no effect without CUDA
+                row = self._epoch(len(self.history), update)
+                self._refuse_non_finite(row)
+                self.history.append(row)
+                rate = self.step.order.numel() / (time.monotonic() - started)
+                if self.finished or time.monotonic() - saved >= checkpoint_seconds:
+                    self._save()
+                    saved = time.monotonic()
             yield row, rate
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
-        """Make one pass over the shuffled images; the last, partial batch is left out, another one each time."""
-        self.model.train()
-        record = EpochRecord(self.model, self.device.torch)
-        order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
-        batch, total = self.training.batch, self.steps * self.training.epochs
-        for step in range(self.steps):
-            weights = weights_at((epoch * self.steps + step) / total, self.objective)
-            x = to_input(self.images[order[step * batch : (step + 1) * batch]])
-            with self.device.autocast():
-                terms = bound(self.model, x, weights.temperature, self.objective.kl_z, self.generator)
-            loss = -terms.weighted(weights.kl_z, weights.kl_y).mean()
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            record.add(terms)
-        return {"epoch": epoch + 1, "temperature": weights.temperature} | record.row()
+    def _epoch(self, epoch: int, update: Callable[[], None]) -> dict[str, float]:
+        last = self.step.begin(epoch)
+        for _ in range(self.step.count):
+            if self._stopped:
+                raise Stopped
+            update()
+        return {"epoch": epoch + 1, "temperature": last.temperature} | self.step.record.row()
 
     def _save(self) -> None:
         Checkpoint(
@@ -138,11 +151,11 @@ class Trainer:
     def _refuse_non_finite(self, row: dict[str, float]) -> None:
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         # separation is infinite for no rung that has a mixture, so any infinity is a fault.
-        weights_finite = all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
-        if bad or not weights_finite:
+        weights_finite = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
+        if bad or not bool(weights_finite):
             epoch = int(row["epoch"])
             kept = f"{self.checkpoint} keeps an earlier epoch" if self.checkpoint.exists() else "no epoch was kept"
             raise DivergedError(
-                f"Training became NaN or infinite in epoch {epoch} ({', '.join(bad) or 'weights'}); {kept}.",
+                f"Seed {self.seed} became NaN or infinite in epoch {epoch} ({', '.join(bad) or 'weights'}); {kept}.",
                 "Lower training.lr or raise likelihood.scale in params.yaml, delete the checkpoint and run again.",
             )

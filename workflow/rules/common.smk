@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
 from vlac.params import load_params
+from vlac.params.schema import seeds_of
 from vlac.stages import STAGES, Job, jobs
 from vlac.stages.asked import asked_of
 from vlac.stages.definitions import code_files
@@ -55,6 +56,11 @@ def asked(job: Job):
         return asked_of(job)
     except VlacError as error:
         raise WorkflowError(str(error)) from None
+
+
+def training_threads(wildcards) -> int:
+    """Return the threads of a training job: those of all seeds that it trains at once."""
+    return THREADS * min(PARAMS.training.at_once, len(seeds_of(wildcards.seeds)))
 
 
 def inputs(stage: str):

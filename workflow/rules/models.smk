@@ -11,7 +11,7 @@ rule train:
         log_of("train"),
     conda:
         "../envs/vlac.yaml"
-    threads: THREADS
+    threads: training_threads
     resources:
         gpu=GPU,
     params:

@@ -11,7 +11,7 @@ rule train_vlae:
         log_of("train_vlae"),
     conda:
         "../envs/vlac.yaml"
-    threads: THREADS
+    threads: training_threads
     resources:
         gpu=GPU,
     params:

@@ -1,10 +1,6 @@
 """The hyper-parameter search of search.yaml, no part of `all`: `snakemake --cores 2 reports/search.md`."""
 
 
-def training_of(wildcards):
-    return asked(job_of("trial", wildcards)).training
-
-
 rule trial:
     input:
         inputs("trial"),
@@ -18,9 +14,9 @@ rule trial:
         seeds="[0-9]+",
     conda:
         "../envs/vlac.yaml"
-    threads: lambda wildcards: training_of(wildcards).threads
+    threads: lambda wildcards: asked(job_of("trial", wildcards)).training.threads
     resources:
-        gpu=lambda wildcards: gpus(training_of(wildcards).device),
+        gpu=lambda wildcards: gpus(asked(job_of("trial", wildcards)).training.device),
     params:
         values("trial"),
     message:
