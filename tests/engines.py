@@ -15,7 +15,7 @@ import networkx
 import yaml
 from dvc.repo import Repo
 from snakemake.api import SnakemakeApi
-from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
 from vlac.params import load_params
 from vlac.params.schema import Params
@@ -30,11 +30,15 @@ FAKE_STAGES = """
 import hashlib, json, sys, types
 sys.modules["pandas"] = types.SimpleNamespace(DataFrame=object)  # unused here, and it takes longest to load
 from vlac.params import load_params
+from vlac.params.trials import SEARCH, load_search
 from vlac.stages import jobs, run_stage
+from vlac.stages.asked import asked_of
+from vlac.stages.search import search_jobs
 from vlac.stages.view import declared
 
-params = load_params()
-job = next(job for job in jobs(params) if job.command.split()[3:] == sys.argv[1:])
+every = [*jobs(load_params()), *(search_jobs(load_search()) if SEARCH.exists() else [])]
+job = next(job for job in every if job.command.split()[3:] == sys.argv[1:])
+params = asked_of(job)
 
 def work(view):
     digest = hashlib.sha256(json.dumps(declared(params, job.params), sort_keys=True).encode())
@@ -85,9 +89,9 @@ class Project:
         return load_params(self.folder / "params.yaml")
 
     @contextlib.contextmanager
-    def changed(self, *keys: str, to: Any) -> Iterator[None]:
+    def changed(self, *keys: str | int, to: Any, file: str = "params.yaml") -> Iterator[None]:
         """Set one parameter for the length of a `with` block."""
-        path = self.folder / "params.yaml"
+        path = self.folder / file
         before = path.read_text()
         values = section = yaml.safe_load(before)
         for key in keys[:-1]:
@@ -122,9 +126,9 @@ class Project:
         """Return Snakemake's jobs by their commands."""
         return {job.shellcmd: _seen_by_snakemake(job) for job, _ in self._dag() if job.shellcmd}
 
-    def planned_by_snakemake(self) -> set[str]:
-        """Return the commands that Snakemake would run."""
-        return {job.shellcmd for job, needed in self._dag() if job.shellcmd and needed}
+    def planned_by_snakemake(self, *targets: str) -> set[str]:
+        """Return the commands that Snakemake would run, for its default target or those given."""
+        return {job.shellcmd for job, needed in self._dag(targets) if job.shellcmd and needed}
 
     def in_dvc(self) -> dict[str, Seen]:
         """Return DVC's stages by their commands."""
@@ -141,11 +145,12 @@ class Project:
             after = {stage for each in changed for stage in networkx.ancestors(repo.index.graph, each)}
             return {stage.cmd for stage in after.union(changed)}
 
-    def _dag(self) -> list[tuple[Any, bool]]:
+    def _dag(self, targets: tuple[str, ...] = ()) -> list[tuple[Any, bool]]:
         quiet = OutputSettings(quiet={Quietness.ALL})
         with _inside(self.folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
             workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
-            workflow.dag().summary()  # builds the graph; the API has no call that returns it
+            settings = DAGSettings(targets=set(targets))
+            workflow.dag(settings).summary()  # builds the graph; the API has no call that returns it
             dag = workflow._workflow.dag
             return [(job, bool(dag.reason(job))) for job in dag.jobs]
 

@@ -68,7 +68,8 @@ def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path: Path, shipp
     assert table.loc["DEC [29]", "status"] == "quoted"
     assert math.isnan(table.loc["DEC [29]", "acc_mean"])
     assert "ddof = 1) over seeds 0 and 1" in text
-    assert "Differences" not in text
+    assert "There are 2 seeds per row. That says little" in text
+    assert "cannot give a p below 0.333" in text
 
 
 def test_one_seed_has_no_spread(tmp_path: Path, shipped: Params) -> None:
@@ -102,23 +103,34 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
     assert [label.split(",")[0] for label in order[6:]] == ["vlac_1layer", "mine"]
 
 
-def test_three_seeds_are_compared_by_welch(tmp_path: Path, shipped: Params) -> None:
+def test_rows_of_three_seeds_are_compared(tmp_path: Path, shipped: Params) -> None:
     params = changed(shipped, seeds=[0, 1, 2])
-    lay_out(
-        tmp_path,
-        params,
-        {"vlac_1layer": [0.4, 0.5, 0.6], "vlac_2layer": [0.1, 0.2, 0.3], "gmdgm": [0.3, 0.3, 0.3]},
-        FACTORS,
-    )
+    accuracies = {"vlac_1layer": [0.4, 0.5, 0.6], "vlac_2layer": [0.1, 0.2, 0.3], "gmdgm": [0.3, 0.3, 0.3]}
+    lay_out(tmp_path, params, accuracies, FACTORS)
     write_table(params, tmp_path)
-    text = (tmp_path / "reports/table1.md").read_text()
-    section = text.partition("## Differences")[2]
-    row = cells(section, "VLAC K^1layer = (1, 1, 50, 1)")
+    section = (tmp_path / "reports/table1.md").read_text().partition("## Differences")[2].partition("\n## ")[0]
+    assert "There are 3 seeds per row. That says little" in section
+    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == 3
     # Equal variances 0.01, n = 3 each: standard error sqrt(0.02 / 3), 4 degrees of freedom.
     error = math.sqrt(0.02 / 3)
-    reach = stats.t.ppf(0.975, 4) * error
-    p = 2 * stats.t.sf(0.3 / error, 4)
-    assert row[1:] == ["VLAC K^2layer = (1, 5, 50, 1)", "0.300", f"{0.3 - reach:.3f} to {0.3 + reach:.3f}", f"{p:.3f}"]
+    reach, p = stats.t.ppf(0.975, 4) * error, 2 * stats.t.sf(0.3 / error, 4)
+    row = cells(section, "VLAC K^1layer = (1, 1, 50, 1)")
+    assert row[1:5] == ["VLAC K^2layer = (1, 5, 50, 1)", "0.300", f"{0.3 - reach:.3f} to {0.3 + reach:.3f}", f"{p:.3f}"]
+    # The least p of three pairs, so times 3; of 20 partitions, 2 are as extreme.
+    assert row[5:] == [f"{3 * p:.3f}", "0.100", "0.300"]
+
+
+def test_models_alone_or_of_one_seed_are_not_tested(tmp_path: Path, shipped: Params) -> None:
+    accuracies = {"vlac_1layer": [0.4], "vlac_2layer": [0.1], "gmdgm": [0.3]}
+    params = changed(shipped, seeds=[0])
+    lay_out(tmp_path, params, accuracies, FACTORS)
+    write_table(params, tmp_path)
+    assert "Not tested: with a single seed" in (tmp_path / "reports/table1.md").read_text()
+    params = changed(shipped, models={"gmdgm": {"kind": "gmdgm", "K": 50, "z": 10}})
+    lay_out(tmp_path, params, {"gmdgm": [0.3, 0.4]}, FACTORS)
+    write_table(params, tmp_path)
+    assert "Differences" not in (tmp_path / "reports/table1.md").read_text()
 
 
 def test_rungs_against_factors(tmp_path: Path, shipped: Params) -> None:
@@ -156,7 +168,7 @@ def test_same_bytes_again_and_every_table_is_aligned(tmp_path: Path, shipped: Pa
     write_table(shipped, tmp_path)
     assert [file.read_bytes() for file in files] == first
     blocks = [block for block in files[0].read_text().split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1
 

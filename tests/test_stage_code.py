@@ -7,10 +7,12 @@ import pytest
 
 from vlac.stages import STAGES
 from vlac.stages.definitions import CODE_ROOT, code_files
+from vlac.stages.search import SEARCH_STAGES
 
 # What decides a result. The rest of the package carries files and messages about.
 DECISIVE = ("data", "models", "training", "evaluation", "reporting", "pipeline")
 ENTRIES = {"train_vlae": "train"}
+EVERY = STAGES | SEARCH_STAGES
 
 
 def imported(module: Path) -> set[Path]:
@@ -36,9 +38,9 @@ def closure(module: Path) -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", EVERY)
 def test_declared_code_covers_all_imports(name: str) -> None:
     reached = closure(Path("vlac/pipeline", f"{ENTRIES.get(name, name)}.py"))
     assert len(reached) > 2, "the walk over imports finds nothing"
-    missing = reached - set(code_files(STAGES[name]))
+    missing = reached - set(code_files(EVERY[name]))
     assert not missing, f"stage {name} uses undeclared code: {sorted(map(str, missing))}"

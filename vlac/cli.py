@@ -13,8 +13,11 @@ from vlac import __version__
 from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.params.schema import Params
+from vlac.params.search import TrialParams
+from vlac.params.trials import SEARCH, load_search
 from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.stages.definitions import VLAE
+from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import sort_out
 
 log = logging.getLogger(__name__)
@@ -62,13 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], None], text: str, *needs: str) -> None:
+    def add(name: str, run: Callable[[argparse.Namespace], None], text: str, *needs: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         if "model" in needs:
             command.add_argument("model", help="a model of params.yaml, or vlae" if name == "train" else "a model")
         if "seeds" in needs:
             command.add_argument("--seeds", required=True, help="a seed group of params.yaml, such as 0 or 0-4")
+        return command
 
     add("download", _download, "bring the digit files here and check them")
     add("prepare", _prepare, "turn them into arrays, and report on them")
@@ -78,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     add("evaluate", _evaluate, "score a model's clusters on the test split", "model", "seeds")
     add("figures", _figures, "draw a model's figures", "model", "seeds")
     add("table", _table, "fill Table 1")
+    trial = add("trial", _trial, "train and score one trial of search.yaml")
+    trial.add_argument("name", help="a trial of search.yaml")
+    trial.add_argument("--seed", required=True, help="a seed of search.yaml")
+    add("search", _search, "gather the trials of search.yaml and apply its rule")
     add("plan", _plan, "list every job, its state and its command")
     add("track", _track, "make the MLflow view again from the result files")
     add("handover", _handover, "tell the other engine what one engine has made")
@@ -146,6 +154,28 @@ def _table(options: argparse.Namespace) -> None:
     _run_and_publish(Job(STAGES["table"]), lambda job, params: table(params))
 
 
+def _trial(options: argparse.Namespace) -> None:
+    from vlac import tracking
+    from vlac.pipeline.trial import discard_checkpoint, trial
+
+    job = Job(SEARCH_STAGES["trial"], model=options.name, seeds=options.seed)
+
+    def work(params: TrialParams) -> None:
+        with tracking.training(job) as view:
+            trial(job, params, view)
+
+    run_stage(job, work)
+    discard_checkpoint(job)
+    tracking.publish(job)
+
+
+def _search(options: argparse.Namespace) -> None:
+    from vlac.pipeline.search import search
+
+    job = Job(SEARCH_STAGES["search"])
+    run_stage(job, lambda asked: search(job, asked))
+
+
 def _plan(options: argparse.Namespace) -> None:
     params = load_params()
     done, left = sort_out(params)
@@ -158,6 +188,8 @@ def _track(options: argparse.Namespace) -> None:
     from vlac import tracking
 
     print(tracking.rebuild(load_params()))
+    if SEARCH.exists():
+        print(tracking.rebuild_search(load_search()))
 
 
 def _handover(options: argparse.Namespace) -> None:

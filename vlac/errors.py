@@ -11,3 +11,7 @@ class VlacError(Exception):
         super().__init__(f"{message} {hint}".strip())
         self.message = message
         self.hint = hint
+
+
+class DivergedError(VlacError):
+    """A training whose loss or weights are no longer finite: for a search a result, elsewhere a mistake to mend."""

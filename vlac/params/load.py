@@ -6,14 +6,22 @@ Snakemake reads YAML 1.1, DVC reads YAML 1.2. A plain scalar that the two resolv
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from vlac.errors import VlacError
-from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus
+from vlac.params.schema import GmDgm, Params, Section, Vlac, VlacPlus
+from vlac.params.search import Vlae
 
 PARAMS = Path("params.yaml")
+
+KINDS = {"vlac": Vlac, "vlac_plus": VlacPlus, "gmdgm": GmDgm, "vlae": Vlae}
+
+Lines = dict[tuple[str | int, ...], int]
+"""The line of each key of a file, by the key's location."""
+
+Validated = TypeVar("Validated", bound=Section)
 
 # The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
 CORE_1_2 = (
@@ -30,6 +38,16 @@ def load_params(path: Path = PARAMS) -> Params:
     Raises:
         VlacError: the file is missing or no YAML, a key is unknown, missing or twice there, a value is of the wrong
             type, out of range, or read differently by YAML 1.1 and 1.2. The sentence names the key and the line.
+    """
+    return validate(*read_yaml(path))
+
+
+def read_yaml(path: Path) -> tuple[Any, Path, Lines]:
+    """Return the content of a YAML file, its path, and the line of each of its keys, for `validate`.
+
+    Raises:
+        VlacError: the file is missing or no YAML, a key is twice there, or a value is read differently by YAML 1.1 and
+            1.2.
     """
     import yaml  # here, because a node that only trains reads its parameters from JSON
 
@@ -49,7 +67,7 @@ def load_params(path: Path = PARAMS) -> Params:
         raise VlacError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from None
     if not isinstance(root, yaml.MappingNode):
         raise VlacError(f"{path} must be a mapping of parameters.", "Copy one of presets/ over it.")
-    lines: dict[tuple[str | int, ...], int] = {}
+    lines: Lines = {}
     try:
         _check_scalars(root, (), lines, path)
     except RecursionError:
@@ -58,20 +76,23 @@ def load_params(path: Path = PARAMS) -> Params:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise VlacError(f"{path} is not valid YAML: {error}.") from None
-    return validate(content, path, lines)
+    return content, path, lines
 
 
-def validate(content: Any, path: Path, lines: dict[tuple[str | int, ...], int] | None = None) -> Params:
+def validate(content: Any, path: Path, lines: Lines | None = None) -> Params:
     """Return `content` as parameters; `lines` maps each key's location to its line in `path`, for error messages."""
+    return validate_as(Params, content, path, lines or {})
+
+
+def validate_as(schema: type[Validated], content: Any, path: Path, lines: Lines) -> Validated:
+    """Return `content` as an instance of `schema`, which says what is allowed; otherwise as `validate`."""
     try:
-        return Params.model_validate(content)
+        return schema.model_validate(content)
     except ValidationError as error:
-        raise VlacError(_explain(error, path, lines or {}), "Correct it and run again.") from None
+        raise VlacError(_explain(error, schema, path, lines), "Correct it and run again.") from None
 
 
-def _check_scalars(
-    node: Any, location: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], path: Path
-) -> None:
+def _check_scalars(node: Any, location: tuple[str | int, ...], lines: Lines, path: Path) -> None:
     """Record the line of every node; refuse keys given twice and scalars that YAML 1.1 and 1.2 read differently."""
     line = node.start_mark.line + 1
     lines.setdefault(location, line)
@@ -115,7 +136,7 @@ def _dotted(location: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in location) or "the file"
 
 
-def _explain(error: ValidationError, path: Path, lines: dict[tuple[str | int, ...], int]) -> str:
+def _explain(error: ValidationError, schema: type[Section], path: Path, lines: Lines) -> str:
     """Return one sentence for the first problem that pydantic found."""
     problems = error.errors(include_url=False)
     # An unknown key explains the missing one beside it, so it goes first.
@@ -131,7 +152,7 @@ def _explain(error: ValidationError, path: Path, lines: dict[tuple[str | int, ..
     name = _dotted(location)
     match first["type"]:
         case "extra_forbidden":
-            known = _siblings(first["loc"][:-1])
+            known = _siblings(schema, first["loc"][:-1])
             return f"{where}{name} is no known key{f'; allowed here: {known}' if known else ''}."
         case "missing":
             return f"{where}{name} is missing."
@@ -142,9 +163,7 @@ def _explain(error: ValidationError, path: Path, lines: dict[tuple[str | int, ..
     return f"{where}{name} is {first['input']!r}, but {message}."
 
 
-def _named_in(
-    message: str, location: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]
-) -> tuple[str | int, ...]:
+def _named_in(message: str, location: tuple[str | int, ...], lines: Lines) -> tuple[str | int, ...]:
     """Return the first key below `location` that a section's own check names in its message, else `location`."""
     for word in message.split():
         key = (*location, *word.strip(",:").split("."))
@@ -153,10 +172,11 @@ def _named_in(
     return location
 
 
-def _siblings(location: tuple[str | int, ...]) -> str:
+def _siblings(schema: type[Section], location: tuple[str | int, ...]) -> str:
     """Return the keys that the schema allows in the section at pydantic's `location`, for a message."""
-    section: Any = Params
+    section: Any = schema
     for part in location:
         field = getattr(section, "model_fields", {}).get(part)
-        section = field.annotation if field else {"vlac": Vlac, "vlac_plus": VlacPlus, "gmdgm": GmDgm}.get(str(part))
+        of_union = get_args(section)[0] if isinstance(part, int) else KINDS.get(str(part))
+        section = field.annotation if field else of_union
     return ", ".join(section.model_fields) if hasattr(section, "model_fields") else ""

@@ -225,3 +225,12 @@ class Params(Section):
                     f"{self.digit_rung}: move the entry, or set digit_rung: auto"
                 )
         return self
+
+    @property
+    def every(self) -> dict[str, list[str]]:
+        """What the fields of a path stand for that gathers what others have made."""
+        return {
+            "every_model": list(self.models),
+            "every_seeds": [str(group) for group in self.seeds],
+            "every_probe_seeds": [str(group) for group in self.probe.seeds],
+        }

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from vlac.data.holdout import hold_out
 from vlac.data.split import Split
-from vlac.errors import VlacError
 from vlac.evaluation.codes import encode_images
 from vlac.evaluation.metrics import chance
 from vlac.evaluation.probing import probe_codes
@@ -15,9 +14,6 @@ from vlac.models.load import load_models
 from vlac.params.schema import Params
 from vlac.stages.definitions import Job
 from vlac.training.device import settle_device
-
-HOLDOUT_SEED = 0
-"""Of the permutation that chooses the hold-out; fixed, so that every seed is judged on the same images."""
 
 
 def probe(job: Job, params: Params) -> None:
@@ -28,12 +24,7 @@ def probe(job: Job, params: Params) -> None:
     """
     device = settle_device(params.training.device, params.training.threads)
     train = Split.load(Path("data/train.npz"))
-    if params.data.holdout >= len(train):
-        raise VlacError(
-            f"data.holdout is {params.data.holdout}, but there are only {len(train)} training images.", "Lower it."
-        )
-    order = np.random.default_rng(HOLDOUT_SEED).permutation(len(train))
-    held, fit = order[: params.data.holdout], order[params.data.holdout :]
+    held, fit = hold_out(params.data.holdout, len(train))
     rows = []
     for seed, model in load_models(Path("results/train/vlae") / job.seeds / "model.pt").items():
         codes = encode_images(model, train.images, device)

@@ -116,7 +116,7 @@ def guide_of(
     model = params.models[job.model] if job.model else None
     if not isinstance(model, VlacPlus):
         return None
-    of = {name: identity[name] for name in ("code", "inputs")}
+    of = {name: value for name, value in identity.items() if name != "parameters"}
     learner = PretextTrainer(images, model.pretext, spec.K[spec.main_rung], seed, settle(params.training), of)
     pretext = learner.run()
     return Guide(pretext, learner.pairs, model.pretext.weight)

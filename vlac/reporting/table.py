@@ -1,18 +1,17 @@
 """Table 1: the paper's six rows as printed, and beside them what was measured here."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from vlac import __version__
 from vlac.errors import VlacError
 from vlac.files import read_csv, read_json, write_csv, write_text
 from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus
-from vlac.reporting.markdown import aligned, mean_std, number, paragraph
+from vlac.reporting.differences import differences_of_rows
+from vlac.reporting.markdown import aligned, mean_std, paragraph
 from vlac.reporting.matrix import rungs_against_factors
 from vlac.reporting.notes import measures, notes
 from vlac.reporting.published import TABLE_1
@@ -23,8 +22,6 @@ FACTORS = {"seed", "rung", "factor", "measure", "value"}
 DATA_SETS = {"digits": "embedded digits (rendered, street-view-like)", "svhn": "SVHN, cropped digits"}
 PARTS = {"kmeans": "its pretext features + k-means", "neighbours": "its pretext features + agreement of neighbours"}
 """What VLAC+ is built on: prefix of the columns in scores.csv, and what the part's row is called."""
-
-SEEDS_FOR_A_TEST = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def write_table(params: Params, root: Path = Path()) -> None:
         paragraph(_comparability(params, source)),
         _main_table(rows),
         measures(params),
-        *_differences(rows),
+        *differences_of_rows({row.label: row.scores["acc"].tolist() for row in rows if row.scores is not None}),
         rungs_against_factors(params, labels, factors),
         notes(params, source, labels, scores),
     ]
@@ -150,29 +147,6 @@ def _main_table(rows: list[Row]) -> str:
         cells = [mean_std(row.scores[measure], 1 if measure == "clusters_in_use" else 3) for measure in MEASURES]
         lines.append([row.label, published, *cells, str(len(row.scores))])
     return aligned(heads, lines)
-
-
-def _differences(rows: list[Row]) -> list[str]:
-    """Return a section of Welch's t-tests between rows of enough seeds, or nothing where there are no two such rows."""
-    able = [(row.label, row.scores["acc"]) for row in rows if row.scores is not None]
-    able = [(label, acc) for label, acc in able if len(acc) >= SEEDS_FOR_A_TEST]
-    lines = []
-    for (label, acc), (other, other_acc) in itertools.combinations(able, 2):
-        difference = float(acc.mean() - other_acc.mean())
-        cells = ["no spread", ""]
-        if min(acc.nunique(), other_acc.nunique()) > 1:
-            test = stats.ttest_ind(acc, other_acc, equal_var=False)
-            low, high = test.confidence_interval(0.95)
-            cells = [f"{number(low)} to {number(high)}", number(test.pvalue)]
-        lines.append([label, other, number(difference), *cells])
-    if not lines:
-        return []
-    text = (
-        "Welch's t-test over seeds, two-sided, one test per pair and no correction for their number. Each seed is one "
-        "training; the test split is the same for all, so the spread is that of training alone."
-    )
-    heads = ["Row", "minus row", "ACC", "95 % interval", "p"]
-    return ["## Differences of ACC between rows", paragraph(text), aligned(heads, lines, left=2)]
 
 
 def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Every stage of the pipeline: its command, inputs, outputs, parameters and the code that its result depends on.
 
 Templates: `{model}` and `{seeds}` are a job's own; `{every_model}`, `{every_seeds}` and `{every_probe_seeds}` stand
-for all models and seed groups of the parameters, in a stage that gathers what others made.
+for all models and seed groups of the parameters, in a stage that gathers what others made. The stages of a search
+stand beside the pipeline, in vlac/stages/search.py.
 """
 
 import itertools
@@ -10,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlac.params.schema import Params
+from vlac.params.search import Search
+
+Asked = Params | Search
+"""What asks for jobs: params.yaml, or the parameters of one trial; or search.yaml as a whole."""
 
 VLAE = "vlae"
 """Name of the probe's model: the ladder with every K_l = 1."""
@@ -27,9 +32,11 @@ class Stage:
         command: the shell command, a template.
         inputs: path templates of the files read.
         outputs: path templates of the files written, the manifest among them.
-        params: dotted keys of params.yaml that the stage may read; any other is out of its reach.
+        params: dotted keys of its file that the stage may read; any other is out of its reach.
         code: files and folders of the package whose change makes the result stale.
-        over: "" for one job, "models" for one per model and seed group, "probe" for one per probe seed group.
+        over: "" for one job, "models" for one per model and seed group, "probe" for one per probe seed group, "trials"
+            for one per trial and seed of a search.
+        file: the file that asks for the stage's jobs.
     """
 
     name: str
@@ -39,11 +46,17 @@ class Stage:
     params: tuple[str, ...]
     code: tuple[str, ...]
     over: str = ""
+    file: str = "params.yaml"
 
     @property
     def manifest(self) -> str:
         """Template of the manifest's path."""
         return next(path for path in self.outputs if path.endswith("manifest.json"))
+
+    @property
+    def part(self) -> str:
+        """The part of the project that the stage belongs to: "search", or "" for the pipeline to Table 1."""
+        return "search" if self.file == "search.yaml" else ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ class Job:
 
     @property
     def params(self) -> list[str]:
-        """The dotted keys of params.yaml that this job reads."""
+        """The dotted keys of its stage's file that this job reads."""
         return [self._fill(key) for key in self.stage.params]
 
     @property
@@ -82,13 +95,9 @@ class Job:
         """Where the job writes its log."""
         return Path("logs", self.stage.name, *filter(None, (self.model, self.seeds))).with_suffix(".log")
 
-    def inputs(self, params: Params) -> list[Path]:
-        """The files that this job reads, code aside; `params` gives the models and seeds that a gathering job reads."""
-        every = {
-            "every_model": list(params.models),
-            "every_seeds": [str(group) for group in params.seeds],
-            "every_probe_seeds": [str(group) for group in params.probe.seeds],
-        }
+    def inputs(self, params: Asked) -> list[Path]:
+        """The files that this job reads, code aside; `params` gives what a gathering job reads."""
+        every = params.every
         paths = []
         for template in self.stage.inputs:
             fields = [field for field in every if f"{{{field}}}" in template]
@@ -165,7 +174,11 @@ STAGES: dict[str, Stage] = {
             inputs=("data/train.npz", "results/train/vlae/{seeds}/model.pt"),
             outputs=_in("results/probe/{seeds}", ("scores.csv", "manifest.json")),
             params=("data.holdout", "probe.K", "evaluation", *TORCH),
-            code=(*CODES, *_in("vlac/evaluation", ("metrics.py", "probing.py")), "vlac/pipeline/probe.py"),
+            code=(
+                *CODES,
+                *("vlac/data/holdout.py", "vlac/pipeline/probe.py"),
+                *_in("vlac/evaluation", ("metrics.py", "probing.py")),
+            ),
             over="probe",
         ),
         Stage(
@@ -226,8 +239,16 @@ STAGES: dict[str, Stage] = {
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
             code=(
-                *("vlac/__init__.py", "vlac/models/spec.py", "vlac/pipeline/table.py"),
-                *_in("vlac/reporting", ("markdown.py", "matrix.py", "notes.py", "published.py", "table.py")),
+                *(
+                    "vlac/__init__.py",
+                    "vlac/evaluation/differences.py",
+                    "vlac/models/spec.py",
+                    "vlac/pipeline/table.py",
+                ),
+                *_in(
+                    "vlac/reporting",
+                    ("differences.py", "markdown.py", "matrix.py", "notes.py", "published.py", "table.py"),
+                ),
                 "vlac/stages/stale.py",
             ),
         ),

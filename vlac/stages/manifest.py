@@ -4,8 +4,7 @@ import hashlib
 from typing import Any
 
 from vlac.files import read_json, sha256, write_json
-from vlac.params.schema import Params
-from vlac.stages.definitions import CODE_ROOT, Job, Stage, code_files
+from vlac.stages.definitions import CODE_ROOT, Asked, Job, Stage, code_files
 from vlac.stages.view import fingerprint
 
 
@@ -17,7 +16,7 @@ def code_hash(stage: Stage) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(job: Job, params: Params) -> None:
+def write_manifest(job: Job, params: Asked) -> None:
     """Write the job's manifest, the last of its outputs; `params` are the whole file's.
 
     Raises:

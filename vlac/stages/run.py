@@ -5,20 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.params import load_params
-from vlac.params.schema import Params
-from vlac.stages.definitions import VLAE, Job
+from vlac.params.search import Search
+from vlac.stages.asked import asked_of
+from vlac.stages.definitions import VLAE, Asked, Job
 from vlac.stages.manifest import write_manifest
 from vlac.stages.view import restrict
 
 
-def run_stage(job: Job, work: Callable[[Params], None]) -> None:
+def run_stage(job: Job, work: Callable[[Any], None]) -> None:
     """Call `work` with the job's declared parameters, then write the manifest.
 
     Raises:
         VlacError: the parameters do not know the job's model or seeds, or an input is missing.
     """
-    params = load_params()
+    params = asked_of(job)
     _check_known(job, params)
     missing = [path for path in job.inputs(params) if not path.exists()]
     if missing:
@@ -30,14 +30,17 @@ def run_stage(job: Job, work: Callable[[Params], None]) -> None:
         write_manifest(job, params)
 
 
-def _check_known(job: Job, params: Params) -> None:
-    groups = {"models": params.seeds, "probe": params.probe.seeds}.get(job.stage.over)
+def _check_known(job: Job, params: Asked) -> None:
+    if isinstance(params, Search):
+        return
+    groups = {"models": params.seeds, "trials": params.seeds, "probe": params.probe.seeds}.get(job.stage.over)
     if job.stage.over == "models" and job.model not in params.models:
         known = [*params.models, *([VLAE] if job.stage.name == "train" else [])]
         raise VlacError(f"{job.model} is no model that `{job.stage.name}` takes.", f"It takes {', '.join(known)}.")
     if groups is not None and job.seeds not in [str(group) for group in groups]:
         listed = ", ".join(str(group) for group in groups)
-        raise VlacError(f"{job.seeds} is no seed group of params.yaml.", f"It lists {listed}.")
+        kind = "seed" if job.stage.over == "trials" else "seed group"
+        raise VlacError(f"{job.seeds} is no {kind} of {job.stage.file}.", f"It lists {listed}.")
 
 
 class _log_to:

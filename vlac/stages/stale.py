@@ -6,7 +6,7 @@ from typing import Any
 from vlac.errors import VlacError
 from vlac.files import sha256
 from vlac.params.schema import Params
-from vlac.stages.definitions import Job, jobs
+from vlac.stages.definitions import Asked, Job, jobs
 from vlac.stages.manifest import code_hash, read_manifest
 from vlac.stages.view import fingerprint
 
@@ -14,7 +14,7 @@ ENDS = ("figures", "table")
 """Stages whose outputs no other stage reads, so that the table does not rest on them."""
 
 
-def why_made_otherwise(job: Job, params: Params) -> str | None:
+def why_made_otherwise(job: Job, params: Asked) -> str | None:
     """Return in a few words how a finished job differs from the one asked for now, or None if it is the same.
 
     Reads the manifest alone, no data, so the Snakefile can ask it for every job. A job without manifest is not
@@ -28,7 +28,7 @@ def why_made_otherwise(job: Job, params: Params) -> str | None:
         return f"{job.manifest} is damaged"
 
 
-def why_stale(job: Job, params: Params) -> str | None:
+def why_stale(job: Job, params: Asked) -> str | None:
     """Return in a few words why the job's result must be made again, or None where it is up to date."""
     if not job.manifest.exists():
         return "it has not been run"
@@ -94,7 +94,7 @@ def _manifest(job: Job) -> dict[str, Any]:
     }
 
 
-def _differs(job: Job, params: Params, manifest: dict[str, Any]) -> str | None:
+def _differs(job: Job, params: Asked, manifest: dict[str, Any]) -> str | None:
     if manifest["params"] != fingerprint(params, job.params):
         return "its parameters have changed"
     if manifest["code"] != code_hash(job.stage):

@@ -4,10 +4,10 @@ import hashlib
 import json
 from typing import Any
 
-from vlac.params.schema import Params, Section
+from vlac.params.schema import Section
 
 
-def declared(params: Params, keys: list[str]) -> dict[str, Any]:
+def declared(params: Section, keys: list[str]) -> dict[str, Any]:
     """Return the values of the dotted `keys`, as plain JSON types.
 
     Raises:
@@ -23,12 +23,12 @@ def declared(params: Params, keys: list[str]) -> dict[str, Any]:
     return values
 
 
-def fingerprint(params: Params, keys: list[str]) -> str:
+def fingerprint(params: Section, keys: list[str]) -> str:
     """Return the SHA-256 of the declared values, in hexadecimal."""
     return hashlib.sha256(json.dumps(declared(params, keys), sort_keys=True).encode()).hexdigest()
 
 
-def restrict(params: Params, keys: list[str]) -> Params:
+def restrict(params: Section, keys: list[str]) -> Any:
     """Return `params` with the declared keys alone; reading any other field raises AttributeError."""
     return _restrict(params, [key.split(".") for key in keys])
 

@@ -4,6 +4,6 @@ A stage calls `training` while it trains and `publish` when it is done; `rebuild
 """
 
 from vlac.tracking.live import publish, training
-from vlac.tracking.rebuild import rebuild
+from vlac.tracking.rebuild import rebuild, rebuild_search
 
-__all__ = ["publish", "rebuild", "training"]
+__all__ = ["publish", "rebuild", "rebuild_search", "training"]

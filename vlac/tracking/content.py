@@ -72,7 +72,8 @@ def training_run(job: Job, seed: int, params: Params, rows: Iterable[Mapping[str
         keys.append("digit_rung")  # the baseline is built of that rung's sub-networks
     # Under one name, so that models can be compared by it.
     values = {"model" if key == f"models.{model}" else key: value for key, value in declared(params, keys).items()}
-    content = _run(job, "train", f"{model}/{seed}", f"{model} seed {seed}", params, values)
+    stage = "trial" if job.stage.over == "trials" else "train"
+    content = _run(job, stage, f"{model}/{seed}", f"{model} seed {seed}", params, values)
     return replace(
         content,
         params=content.params | {"model": model, "seed": str(seed)},
@@ -97,6 +98,8 @@ def finished_runs(job: Job, params: Params) -> list[Content]:
     """
     if job.stage.name in REPORTS:
         return _report(job, params)
+    if job.stage.over == "trials":
+        return _trial(job, params)
     if job.stage.over == "probe":
         job = Job(STAGES["train_vlae"], seeds=job.seeds)
     elif job.stage.over == "models":
@@ -128,6 +131,22 @@ def _finished(job: Job, seed: int, params: Params, manifest: dict[str, Any]) -> 
         points=content.points | _points(values, 0),
         artifacts=tuple(artifacts),
     )
+
+
+def _trial(job: Job, params: Params) -> list[Content]:
+    """Return the run of a trial: its history, its parameters, and every score, those of the main rung by name alone."""
+    if _manifest(job, params) is None:
+        return []
+    seed = int(job.seeds)
+    values: dict[str, Any] = {}
+    for row in _rows(_output(job, "scores.csv"), seed):
+        values |= {name: row.pop(name) for name in ("failed_in_epoch", "images_seen")}
+        if row["rung"] == row["rung"]:  # NaN in a trial that failed
+            values |= {f"holdout.rung{row['rung']:.0f}.{name}": value for name, value in row.items() if name != "main"}
+            values |= {f"holdout.{name}": value for name, value in row.items() if row["main"] == 1 and name != "main"}
+    content = training_run(job, seed, params, _rows(_output(job, "history.csv"), seed))
+    artifacts = tuple((path, "trial") for path in (*job.outputs, job.log) if path.exists())
+    return [replace(content, points=content.points | _points(values, 0), artifacts=artifacts)]
 
 
 def _scores(job: Job, seed: int) -> dict[str, Any]:

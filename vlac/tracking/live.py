@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.params import load_params
 from vlac.params.schema import seeds_of
+from vlac.stages.asked import params_of
 from vlac.stages.definitions import Job
 from vlac.tracking import journal, sync
 from vlac.tracking.content import REPORTS, Points, finished_runs, row_points, shows, training_run
@@ -42,12 +42,14 @@ def publish(job: Job) -> None:
         if job.stage.name in REPORTS:
             journal.begin(job, [])
             journal.end(job)
-        params = load_params()
-        store = open_store()
+        params = params_of(job)
+        store = open_store(job.stage.part)
         with exclusive():
             contents = finished_runs(job, params)
             if not contents:
-                raise VlacError(f"the results of {job} do not match params.yaml, which may have changed meanwhile.")
+                raise VlacError(
+                    f"the results of {job} do not match {job.stage.file}, which may have changed meanwhile."
+                )
             for content in contents:
                 sync.show(store, content)
 
@@ -70,11 +72,11 @@ class Training:
         self._store: Store | None = None
         self._runs: dict[int, _LiveRun] = {}
         with guarded():
-            self._params = load_params()
+            self._params = params_of(job)
             former = journal.read(job)
             seeds = seeds_of(job.seeds)
             journal.begin(job, [training_run(job, seed, self._params).key for seed in seeds])
-            store = open_store()
+            store = open_store(job.stage.part)
             if former and former.over:
                 sync.mark_killed(store, former.keys)
             self._store = store

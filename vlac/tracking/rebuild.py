@@ -1,10 +1,14 @@
 """Make the view again from the files, for all jobs of today's parameters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vlac.errors import VlacError
 from vlac.params.schema import Params
-from vlac.stages.definitions import jobs
+from vlac.params.search import Search
+from vlac.stages.asked import params_of
+from vlac.stages.definitions import Job, jobs
+from vlac.stages.search import trials
 from vlac.tracking import journal, sync
 from vlac.tracking.content import REPORTS, finished_runs
 from vlac.tracking.guard import location, why
@@ -22,16 +26,18 @@ class Rebuilt:
         changed: how many of them were missing or differed.
         killed: runs that counted as running, of processes that are gone.
         left_out: a sentence for each job whose files cannot be shown.
+        file: the file that asked for the runs.
     """
 
     shown: int
     changed: int
     killed: int
     left_out: tuple[str, ...]
+    file: str = "params.yaml"
 
     def __str__(self) -> str:
         lines = [
-            f"MLflow ({location()}) shows {self.shown} finished runs of params.yaml; {self.changed} had to be mended."
+            f"MLflow ({location()}) shows {self.shown} finished runs of {self.file}; {self.changed} had to be mended."
         ]
         if self.killed:
             lines.append(f"{self.killed} runs of killed processes are marked as such.")
@@ -46,16 +52,24 @@ def rebuild(params: Params) -> Rebuilt:
     Raises:
         VlacError: MLflow is not installed, or its store cannot be used.
     """
+    of_runs = [job for job in jobs(params) if job.stage.name in (*TRAININGS, *REPORTS)]
+    return _rebuild(of_runs, lambda job: params, "params.yaml")
+
+
+def rebuild_search(search: Search) -> Rebuilt:
+    """Do the same for the trials of a search, in their own experiment."""
+    return _rebuild(list(trials(search)), params_of, "search.yaml")
+
+
+def _rebuild(of_runs: list[Job], params_of: Callable[[Job], Params], file: str) -> Rebuilt:
     shown = changed = killed = 0
     left_out = []
     try:
-        store = open_store()
-        for job in jobs(params):
-            if job.stage.name not in (*TRAININGS, *REPORTS):
-                continue  # its files belong to the run of a training
+        store = open_store(of_runs[0].stage.part)
+        for job in of_runs:
             with exclusive():
                 try:
-                    contents = finished_runs(job, params)
+                    contents = finished_runs(job, params_of(job))
                 except VlacError as error:
                     left_out.append(str(error))
                     contents = []
@@ -70,4 +84,4 @@ def rebuild(params: Params) -> Rebuilt:
         raise VlacError(
             f"The view cannot be made: {why(error)}.", "Mend that, or name another MLFLOW_TRACKING_URI."
         ) from error
-    return Rebuilt(shown, changed, killed, tuple(left_out))
+    return Rebuilt(shown, changed, killed, tuple(left_out), file)

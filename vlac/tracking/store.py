@@ -59,8 +59,11 @@ class Store:
         return list(self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'{mine}"))
 
 
-def open_store() -> Store:
+def open_store(part: str = "") -> Store:
     """Open the store, and make it first if need be; the first of many processes makes it, the others wait.
+
+    Args:
+        part: of the project, whose runs are in an experiment of its own, named after the project's: "vlac-PART".
 
     Raises:
         VlacError: MLflow is not installed, or another process holds the lock too long.
@@ -86,7 +89,8 @@ def open_store() -> Store:
         client = MlflowClient(tracking_uri=uri)
         folder = (file.parent if file else Path.cwd()) / ARTIFACTS
         location = None if re.match(r"https?:|databricks", uri) else folder.as_uri()
-        experiment = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vlac", location)
+        name = "-".join(filter(None, (os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vlac", part)))
+        experiment = _experiment(client, name, location)
         if file and location and experiment.artifact_location != location:
             _follow_moved_folder(file, experiment.artifact_location, location)
     return Store(client, experiment.experiment_id, _user(), shared=bool(given))

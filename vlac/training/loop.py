@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vlac.errors import VlacError
+from vlac.errors import DivergedError, VlacError
 from vlac.models.ladder import Ladder
 from vlac.models.spec import Spec
 from vlac.params.schema import Objective, Training
@@ -117,7 +117,7 @@ class Trainer:
         captures the CUDA graph, for which no other thread may use the device; iterating does the rest.
 
         Raises:
-            VlacError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
+            DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
             Stopped: `stop` was called.
         """
         return self._train(captured(self.step, self.stream) if self.stream else self.step, checkpoint_seconds)
@@ -161,7 +161,7 @@ class Trainer:
         if bad or not bool(weights_finite):
             epoch = int(row["epoch"])
             kept = f"{self.checkpoint} keeps an earlier epoch" if self.checkpoint.exists() else "no epoch was kept"
-            raise VlacError(
+            raise DivergedError(
                 f"Seed {self.seed} became NaN or infinite in epoch {epoch} ({', '.join(bad) or 'weights'}); {kept}.",
                 "Lower training.lr or raise likelihood.scale in params.yaml, delete the checkpoint and run again.",
             )

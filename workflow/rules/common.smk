@@ -1,5 +1,6 @@
 """What all the rules take from the definitions of the stages, in vlac/stages/definitions.py."""
 
+import functools
 import shutil
 
 from snakemake.exceptions import WorkflowError
@@ -8,7 +9,9 @@ from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.params.schema import seeds_of
 from vlac.stages import STAGES, Job, jobs
+from vlac.stages.asked import asked_of
 from vlac.stages.definitions import code_files
+from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import why_made_otherwise
 from vlac.stages.view import declared
 
@@ -23,9 +26,16 @@ try:
 except VlacError as error:
     raise WorkflowError(str(error)) from None
 
+
+def gpus(device: str) -> int:
+    """Return how many cards a training on that device takes."""
+    # The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.
+    return int(device == "cuda" or (device == "auto" and bool(shutil.which("nvidia-smi"))))
+
+
+ALL_STAGES = STAGES | SEARCH_STAGES
 THREADS = PARAMS.training.threads
-# The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.
-GPU = int(PARAMS.training.device == "cuda" or (PARAMS.training.device == "auto" and bool(shutil.which("nvidia-smi"))))
+GPU = gpus(PARAMS.training.device)
 
 
 wildcard_constraints:
@@ -34,7 +44,18 @@ wildcard_constraints:
 
 
 def job_of(stage: str, wildcards) -> Job:
-    return Job(STAGES[stage], wildcards.get("model", ""), wildcards.get("seeds", ""))
+    return Job(ALL_STAGES[stage], wildcards.get("model", ""), wildcards.get("seeds", ""))
+
+
+@functools.cache
+def asked(job: Job):
+    """Return what asks for the job; search.yaml is not read before somebody asks for a search."""
+    if job.stage.name in STAGES:
+        return PARAMS
+    try:
+        return asked_of(job)
+    except VlacError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def training_threads(wildcards) -> int:
@@ -47,23 +68,24 @@ def inputs(stage: str):
 
     def of(wildcards) -> list[str]:
         job = job_of(stage, wildcards)
-        if why_made_otherwise(job, PARAMS):
+        params = asked(job)
+        if why_made_otherwise(job, params):
             # Snakemake remembers the parameters of its own runs alone. What DVC made with others would pass for up
             # to date, so the manifest decides.
             workflow.dag.forcefiles.update(str(path) for path in job.outputs)
-        return [str(path) for path in job.inputs(PARAMS)]
+        return [str(path) for path in job.inputs(params)]
 
     return of
 
 
 def code(stage: str) -> list[str]:
     """Return the modules whose change makes the stage's results stale."""
-    return [str(path) for path in code_files(STAGES[stage])]
+    return [str(path) for path in code_files(ALL_STAGES[stage])]
 
 
 def outputs(stage: str) -> list[str]:
     """Return the files that a job of the stage writes, with {model} and {seeds} as wildcards."""
-    return list(STAGES[stage].outputs)
+    return list(ALL_STAGES[stage].outputs)
 
 
 def shown(stage: str, category: str, **labels: str) -> list[str]:
@@ -82,16 +104,21 @@ def outputs_of(*stages: str) -> list[str]:
 
 
 def values(stage: str):
-    """Return a params function: the part of params.yaml that the stage declares, so that its change means a rerun."""
-    return lambda wildcards: declared(PARAMS, job_of(stage, wildcards).params)
+    """Return a params function: the parameters that the stage declares, so that their change means a rerun."""
+
+    def of(wildcards) -> dict:
+        job = job_of(stage, wildcards)
+        return declared(asked(job), job.params)
+
+    return of
 
 
 def log_of(stage: str) -> str:
     """Return where the stage's command itself writes its log."""
-    over = STAGES[stage].over
-    return str(Job(STAGES[stage], "{model}" if over == "models" else "", "{seeds}" if over else "").log)
+    over = ALL_STAGES[stage].over
+    return str(Job(ALL_STAGES[stage], "{model}" if over in ("models", "trials") else "", "{seeds}" if over else "").log)
 
 
 def command(stage: str) -> str:
     """Return the shell command, the same text as in dvc.yaml."""
-    return Job(STAGES[stage], "{wildcards.model}", "{wildcards.seeds}").command
+    return Job(ALL_STAGES[stage], "{wildcards.model}", "{wildcards.seeds}").command
