@@ -29,6 +29,8 @@ class Stage:
         outputs: path templates of the files written, the manifest among them.
         params: dotted keys of params.yaml that the stage may read; any other is out of its reach.
         code: files and folders of the package whose change makes the result stale.
+        packages: what the stage imports besides the standard library and this package, by the names of import;
+            pydantic aside, without which no command starts.
         over: "" for one job, "models" for one per model and seed group, "probe" for one per probe seed group.
     """
 
@@ -38,6 +40,7 @@ class Stage:
     outputs: tuple[str, ...]
     params: tuple[str, ...]
     code: tuple[str, ...]
+    packages: tuple[str, ...]
     over: str = ""
 
     @property
@@ -107,6 +110,7 @@ SPLITS = ("data/train.npz", "data/test.npz")
 SCORES = ("scores.csv", "factors.csv", "manifest.json")
 TORCH = ("training.threads", "training.device")
 FIGURES = ("manipulation.png", "components.png", "nearest.png", "curves.png")
+TABLES, PICTURES, LEARNING = ("numpy", "pandas"), ("PIL", "matplotlib"), ("sklearn", "threadpoolctl")
 
 
 def _in(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -128,6 +132,7 @@ def _train(name: str, command: str, folder: str, rung: tuple[str, ...], model: t
         outputs=_in(folder, ("model.pt", "history.csv", "manifest.json")),
         params=("network", "likelihood", "objective", "training", *model),
         code=("vlac/data/split.py", "vlac/models", "vlac/pipeline/train.py", "vlac/training"),
+        packages=(*TABLES, "torch"),
         over=over,
     )
 
@@ -142,6 +147,7 @@ STAGES: dict[str, Stage] = {
             outputs=("data/source.json", "data/download/manifest.json"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
             code=(*SOURCES, "vlac/pipeline/download.py"),
+            packages=(*TABLES, *PICTURES, "scipy"),
         ),
         Stage(
             name="prepare",
@@ -150,6 +156,7 @@ STAGES: dict[str, Stage] = {
             outputs=(*SPLITS, "data/prepare/manifest.json", "reports/data.md", "reports/data.png"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
             code=(*SOURCES, "vlac/data/summary.py", *_in("vlac/pipeline", ("download.py", "prepare.py"))),
+            packages=(*TABLES, *PICTURES, "scipy"),
         ),
         _train(
             name="train_vlae",
@@ -166,6 +173,7 @@ STAGES: dict[str, Stage] = {
             outputs=_in("results/probe/{seeds}", ("scores.csv", "manifest.json")),
             params=("data.holdout", "probe.K", "evaluation", *TORCH),
             code=(*CODES, *_in("vlac/evaluation", ("metrics.py", "probing.py")), "vlac/pipeline/probe.py"),
+            packages=(*TABLES, *LEARNING, "scipy", "torch"),
             over="probe",
         ),
         Stage(
@@ -179,6 +187,7 @@ STAGES: dict[str, Stage] = {
                 *("vlac/__init__.py", "vlac/pipeline/rung.py"),
                 *_in("vlac/reporting", ("canvas.py", "markdown.py", "probe.py")),
             ),
+            packages=(*TABLES, *PICTURES, *LEARNING, "scipy"),
         ),
         _train(
             name="train",
@@ -199,6 +208,7 @@ STAGES: dict[str, Stage] = {
                 *_in("vlac/evaluation", ("factors.py", "metrics.py", "probing.py")),
                 "vlac/pipeline/evaluate.py",
             ),
+            packages=(*TABLES, *LEARNING, "scipy", "torch"),
             over="models",
         ),
         Stage(
@@ -212,6 +222,7 @@ STAGES: dict[str, Stage] = {
                 "vlac/pipeline/figures.py",
                 *_in("vlac/reporting", ("canvas.py", "curves.py", "figures.py", "sheets.py")),
             ),
+            packages=(*TABLES, *PICTURES, "torch"),
             over="models",
         ),
         Stage(
@@ -230,6 +241,7 @@ STAGES: dict[str, Stage] = {
                 *_in("vlac/reporting", ("markdown.py", "matrix.py", "notes.py", "published.py", "table.py")),
                 "vlac/stages/stale.py",
             ),
+            packages=(*TABLES, "scipy"),
         ),
     )
 }
