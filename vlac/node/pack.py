@@ -1,6 +1,7 @@
 """Fill a folder with all that a compute node needs: code, parameters, data, what is finished, what is begun."""
 
 import importlib.metadata
+import json
 import os
 import shutil
 import textwrap
@@ -114,7 +115,8 @@ def pack(folder: Path, params: Params, with_data: bool = True) -> Packed:
     for path in sorted((CODE_ROOT / "vlac").rglob("*.py")):
         copy_file(path, folder / path.relative_to(CODE_ROOT))
     write_json(folder / MARKER, {"preset": params.preset, "git_commit": journal.commit()})
-    write_json(folder / RESOLVED, params.model_dump(mode="json"))
+    # Not sorted: the models are trained in the order in which they stand.
+    write_text(folder / RESOLVED, json.dumps(params.model_dump(mode="json"), indent=2) + "\n")
     done, left = sort_out(params)
     results = [job for job in done if with_data or job.stage.name not in DATA]
     for job in results:

@@ -131,7 +131,7 @@ def _mismatch(job: Job, params: Params, folder: Path) -> str | None:
     for name, digest in manifest["inputs"].items():
         here = input_hash(Path(name), params)
         if here is None:
-            return f"it was made of {name}, which is neither here nor came along"
+            return f"it was made of {name}, which is not here"
         if here != digest:
             return f"it was made of another {name} than the one here"
     return None

@@ -47,7 +47,7 @@ class State(Enum):
 
 @dataclass
 class Outcome:
-    """What became of every job, in the pipeline's order, with a few words on each that is not up to date."""
+    """What became of every job, in the pipeline's order, and in a few words why one is not up to date."""
 
     states: dict[Job, State] = field(default_factory=dict)
     why: dict[Job, str] = field(default_factory=dict)
@@ -61,7 +61,8 @@ class Outcome:
     def __str__(self) -> str:
         counts = Counter(self.states.values())
         lines = [", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) + "."]
-        lines += [f"Left: {job} ({why})." for job, why in self.why.items()]
+        for why in dict.fromkeys(self.why.values()):
+            lines.append(f"Left, because {why}: {', '.join(str(job) for job in self.why if self.why[job] == why)}.")
         if self.status == TIME_IS_UP:
             lines.append("The same command goes on.")
         elif self.status == FAILED:
@@ -106,13 +107,13 @@ def work(params: Params, stages: Collection[str] = tuple(STAGES), minutes: float
         before = [unmade[path] for path in job.inputs(params) if path in unmade]
         if before:
             first = max(before, key=lambda each: list(State).index(outcome.states[each]))
-            state, why = outcome.states[first], f"reads what {first} makes"
+            state, why = outcome.states[first], "what it reads is left"
         elif why_stale(job, params) is None:
             state, why = State.READY, ""
         elif job.stage.name not in stages:
             state, why = State.UNASKED, "--stages leaves it out"
         elif missing[job.stage.name]:
-            state, why = State.ELSEWHERE, f"needs {' and '.join(missing[job.stage.name])}"
+            state, why = State.ELSEWHERE, f"this machine lacks {' and '.join(missing[job.stage.name])}"
         elif deadline is not None and time.monotonic() >= deadline:
             state, why = State.LATE, "the time was up"
         else:
