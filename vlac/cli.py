@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     packing.add_argument("--preset", metavar="NAME", help="the experiment of presets/NAME.yaml, not of params.yaml")
     packing.add_argument("--without-data", action="store_true", help="leave out the data arrays")
     working = add("work", _work, "run what is not up to date, in order, without an engine")
-    working.add_argument("--minutes", type=_minutes, help="stop after so long; the same command goes on")
+    working.add_argument("--minutes", type=float, help="stop after so long; the same command goes on")
     working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
     add("unpack", _unpack, "bring results home from a packed folder, and tell the engines and MLflow", "folder")
     return parser
@@ -216,13 +216,6 @@ def _unpack(options: argparse.Namespace) -> int:
         if advice := still_needed(seen, left):
             print(advice)
     return 2 if seen.refused else 0
-
-
-def _minutes(text: str) -> float:
-    minutes = float(text)
-    if not 0 < minutes < float("inf"):
-        raise ValueError
-    return minutes
 
 
 def _run_and_publish(job: Job, work: Callable[[Job, Params], None]) -> None:

@@ -6,6 +6,7 @@ on where the last one stopped, and a training goes on from its checkpoint.
 
 import importlib.util
 import logging
+import math
 import shlex
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class Outcome:
         elif self.status == FAILED:
             lines.append("Mend what failed; then the same command goes on.")
         else:
-            lines.append("All that can run here is done." if self.why else "Everything is done.")
+            lines.append("This command has nothing left to do here." if self.why else "Everything is done.")
         return "\n".join(lines)
 
 
@@ -94,7 +95,12 @@ def work(params: Params, stages: Collection[str] = tuple(STAGES), minutes: float
         params: all of today's parameters.
         stages: names of stages; the others are left alone.
         minutes: None for no limit.
+
+    Raises:
+        VlacError: `minutes` is no positive number.
     """
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise VlacError(f"{minutes:g} minutes are no time to work in.", "Give a positive number, or none for no limit.")
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     missing = {name: absent(STAGES[name]) for name in stages}
     for name, packages in missing.items():
