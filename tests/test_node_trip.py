@@ -108,7 +108,7 @@ def test_a_trip_to_a_bare_node(home: Path, tmp_path: Path, monkeypatch: pytest.M
     worked = run(pack, "-m", "vlac", "work", **there)
     assert worked.returncode == 0, worked.stdout
     assert "Traceback" not in cut.stdout + worked.stdout
-    assert "this machine lacks scikit-learn and threadpoolctl: probe 0, evaluate vlac 0." in worked.stdout
+    assert "this machine lacks scikit-learn and threadpoolctl: probe 0, rung, evaluate vlac 0." in worked.stdout
     assert "MLflow is not installed" in worked.stdout
     assert "vlac seed 0 epoch 2/2: elbo" in worked.stdout
 

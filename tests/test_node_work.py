@@ -59,8 +59,8 @@ def test_what_lacks_packages_is_left_and_the_models_do_not_wait_for_the_probe(no
     assert {job for job, state in seen.items() if state is State.MADE} == seen.keys() - left
     assert str(outcome).splitlines() == [
         "7 made, 5 left for a machine that can run it.",
-        "Left, because this machine lacks scikit-learn: probe 0, evaluate one 0, evaluate two 0.",
-        "Left, because what it reads is left: rung, table.",
+        "Left, because this machine lacks scikit-learn: probe 0, rung, evaluate one 0, evaluate two 0.",
+        "Left, because what it reads is left: table.",
         "This command has nothing left to do here.",
     ]
 
@@ -117,10 +117,13 @@ def test_a_job_that_runs_when_the_time_is_up_is_ended(
         monkeypatch.setattr(working, "GRACE", 0.5)
     work(load_params(), ["download", "prepare"])
     began = time.monotonic()
-    outcome = work(load_params(), minutes=0.05)
+    with without("sklearn"):
+        outcome = work(load_params(), minutes=0.05)
     assert time.monotonic() - began < 60
     assert states(outcome)["train_vlae 0"] is State.LATE
-    assert states(outcome)["probe 0"] is State.LATE
+    assert states(outcome)["probe 0"] is State.ELSEWHERE
+    assert states(outcome)["train one 0"] is State.LATE
+    assert states(outcome)["figures one 0"] is State.LATE
     assert outcome.status == TIME_IS_UP
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path("sleeping").read_text()), 0)

@@ -36,7 +36,7 @@ PROJECTS = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 
 class State(Enum):
-    """What became of a job. Of several that it waits for, the last one in this order holds it up."""
+    """What became of a job; of several things that hold it up, the last in this order counts."""
 
     READY = "up to date already"
     MADE = "made"
@@ -110,22 +110,21 @@ def work(params: Params, stages: Collection[str] = tuple(STAGES), minutes: float
     final = settled(params)
     unmade: dict[Path, Job] = {}
     for job in jobs(params):
-        before = [unmade[path] for path in job.inputs(params) if path in unmade]
-        if before:
-            first = max(before, key=lambda each: list(State).index(outcome.states[each]))
-            state, why = outcome.states[first], "what it reads is left"
-        elif why_stale(job, params) is None:
-            state, why = State.READY, ""
-        elif job.stage.name not in stages:
-            state, why = State.UNASKED, "--stages leaves it out"
+        before = [outcome.states[unmade[path]] for path in job.inputs(params) if path in unmade]
+        if not before and why_stale(job, params) is None:
+            outcome.states[job] = State.READY
+            continue
+        obstacles = []
+        if job.stage.name not in stages:
+            obstacles.append((State.UNASKED, "--stages leaves it out"))
         elif missing[job.stage.name]:
-            state, why = State.ELSEWHERE, f"this machine lacks {' and '.join(missing[job.stage.name])}"
-        elif deadline is not None and time.monotonic() >= deadline:
-            state, why = State.LATE, "the time was up"
-        else:
-            state, why = _run(job, deadline)
+            obstacles.append((State.ELSEWHERE, f"this machine lacks {' and '.join(missing[job.stage.name])}"))
+        obstacles += [(state, "what it reads is left") for state in before]
+        if deadline is not None and time.monotonic() >= deadline:
+            obstacles.append((State.LATE, "the time was up"))
+        state, why = max(obstacles, key=_gravity) if obstacles else _run(job, deadline)
         outcome.states[job] = state
-        if state not in (State.READY, State.MADE):
+        if state is not State.MADE:
             outcome.why[job] = why
             unmade.update((path, job) for path in job.outputs if path not in final)
     return outcome
@@ -141,6 +140,10 @@ def _has(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):  # import machinery that somebody replaced
         return False
+
+
+def _gravity(obstacle: tuple[State, str]) -> int:
+    return list(State).index(obstacle[0])
 
 
 def _run(job: Job, deadline: float | None) -> tuple[State, str]:
