@@ -1,7 +1,9 @@
 """Every mistake in params.yaml gets one sentence with the key and its line, and both YAML loaders read the same."""
 
+import json
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -9,6 +11,8 @@ from ruamel.yaml import YAML
 
 from vlac.errors import VlacError
 from vlac.params import load_params
+from vlac.stages import STAGES, jobs
+from vlac.stages.view import fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
@@ -131,3 +135,52 @@ def _said_of(scalar: str, folder: Path) -> str:
     except VlacError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_resolved_parameters_are_the_same_ones(path: Path, tmp_path: Path) -> None:
+    params = load_params(path)
+    (tmp_path / "params.json").write_text(json.dumps(params.model_dump(mode="json")))
+    again = load_params(tmp_path / "params.json")
+    assert again == params
+    assert list(again.models) == list(params.models)
+    for stage in STAGES.values():
+        for job in jobs(params, stage):
+            assert fingerprint(again, job.params) == fingerprint(params, job.params)
+
+
+def test_the_yaml_file_is_the_truth_and_the_json_file_its_substitute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(VlacError, match=r"params\.yaml is missing"):
+        load_params()
+    values = load_params(ROOT / "presets" / "tiny.yaml").model_dump(mode="json")
+    Path("params.json").write_text(json.dumps(values | {"preset": "resolved"}))
+    assert load_params().preset == "resolved"
+    Path("params.yaml").write_text(TINY)
+    assert load_params().preset == "tiny"
+    # Where PyYAML is missing the JSON file does not stand in for a YAML file that is there, and may say something else.
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(VlacError, match=r"PyYAML is not installed.*python -m vlac pack"):
+        load_params()
+    Path("params.yaml").unlink()
+    assert load_params().preset == "resolved"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"training": {"epoch": 2}}, r"params\.json: training\.epoch is no known key; allowed here: epochs"),
+        ({"seeds": [0, 0]}, r"params\.json: seeds: seed 0 is listed twice"),
+        ({"models": {"one": {"kind": "vlac", "K": [1, 2]}}}, r"params\.json: models\.one\.K is \[1, 2\]"),
+    ],
+)
+def test_a_mistake_in_the_resolved_parameters_is_named(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+    values = load_params(ROOT / "presets" / "tiny.yaml").model_dump(mode="json")
+    (tmp_path / "params.json").write_text(json.dumps(values | wrong))
+    with pytest.raises(VlacError, match=said):
+        load_params(tmp_path / "params.json")
+    (tmp_path / "params.json").write_text("{")
+    with pytest.raises(VlacError, match=r"params\.json is damaged"):
+        load_params(tmp_path / "params.json")

@@ -1,6 +1,8 @@
-"""The code that a stage declares holds everything that its result can depend on, found by following its imports."""
+"""The code and packages that a stage declares are those that it uses, found by following its imports."""
 
 import ast
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,44 @@ def test_declared_code_covers_all_imports(name: str) -> None:
     assert len(reached) > 2, "the walk over imports finds nothing"
     missing = reached - set(code_files(EVERY[name]))
     assert not missing, f"stage {name} uses undeclared code: {sorted(map(str, missing))}"
+
+
+def needed(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a module imports and cannot do without."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(each, ast.Try) and any(
+            ast.unparse(h.type or ast.Name("")) == "ImportError" for h in each.handlers
+        ):
+            continue  # the module goes on without it
+        if isinstance(each, ast.Import):
+            yield from (alias.name for alias in each.names)
+        elif isinstance(each, ast.ImportFrom):
+            assert each.module is not None
+            assert each.level == 0
+            yield from (each.module, *(f"{each.module}.{alias.name}" for alias in each.names))
+        yield from needed(each)
+
+
+def packages_behind(module: Path) -> set[str]:
+    """Return the packages besides this one and Python's own that a module needs, directly or not."""
+    found, queue, packages = {module}, [module], set()
+    while queue:
+        for name in needed(ast.parse((CODE_ROOT / queue.pop()).read_text())):
+            first = name.split(".")[0]
+            if first != "vlac":
+                packages |= {first} - sys.stdlib_module_names
+                continue
+            path = Path(*name.split("."))
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if (CODE_ROOT / file).exists() and file not in found:
+                    found.add(file)
+                    queue.append(file)
+    return packages
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_declared_packages_are_those_that_are_needed(name: str) -> None:
+    behind = packages_behind(Path("vlac/pipeline", f"{ENTRIES.get(name, name)}.py"))
+    assert behind - {"pydantic"} == set(STAGES[name].packages)

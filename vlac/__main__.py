@@ -2,6 +2,10 @@
 
 import sys
 
+# On a cluster the first Python met is often the system's, which may be too old to read the rest of the package.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit("error: vlac needs Python 3.11 or later, and this is %d.%d." % sys.version_info[:2])  # noqa: UP031
+
 from vlac.cli import main
 
 sys.exit(main())

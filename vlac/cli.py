@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 
 from vlac import __version__
@@ -24,13 +25,15 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 for a mistake that the user can mend, or 128 + n after signal n."""
+    """Run one command; return 0, or 2 for a mistake that the user can mend, or 128 + n after signal n.
+
+    `work` returns 3 or 4 where work is left, and `unpack` 2 where it left results in the pack.
+    """
     options = _parser().parse_args(arguments)
     _log_to_console()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        options.run(options)
-        return 0
+        return options.run(options) or 0
     except VlacError as error:
         if options.traceback:
             traceback.print_exc()
@@ -65,13 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], None], text: str, *needs: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str, *needs: str
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         if "model" in needs:
             command.add_argument("model", help="a model of params.yaml, or vlae" if name == "train" else "a model")
         if "seeds" in needs:
             command.add_argument("--seeds", required=True, help="a seed group of params.yaml, such as 0 or 0-4")
+        if "folder" in needs:
+            command.add_argument("folder", type=Path, metavar="FOLDER")
         return command
 
     add("download", _download, "bring the digit files here and check them")
@@ -89,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     add("plan", _plan, "list every job, its state and its command")
     add("track", _track, "make the MLflow view again from the result files")
     add("handover", _handover, "tell the other engine what one engine has made")
+    packing = add("pack", _pack, "fill a folder with all that a machine without internet and engines needs", "folder")
+    packing.add_argument("--preset", metavar="NAME", help="the experiment of presets/NAME.yaml, not of params.yaml")
+    packing.add_argument("--without-data", action="store_true", help="leave out the data arrays")
+    working = add("work", _work, "run what is not up to date, in order, without an engine")
+    working.add_argument("--minutes", type=float, help="stop after so long; the same command goes on")
+    working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
+    add("unpack", _unpack, "bring results home from a packed folder, and tell the engines and MLflow", "folder")
     return parser
 
 
@@ -177,8 +191,10 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    from vlac.node.folder import settled
+
     params = load_params()
-    done, left = sort_out(params)
+    done, left = sort_out(params, settled(params))
     for job in jobs(params):
         print(f"{left.get(job, 'up to date'):<34} {job.command}")
     print(f"{len(left)} of {len(done) + len(left)} jobs have to be run.")
@@ -201,6 +217,38 @@ def _handover(options: argparse.Namespace) -> None:
         print(f"Still to be made: {job} ({why}).")
 
 
+def _pack(options: argparse.Namespace) -> None:
+    from vlac.node.pack import pack, preset
+
+    params = preset(options.preset) if options.preset else load_params()
+    print(pack(options.folder, params, with_data=not options.without_data))
+
+
+def _work(options: argparse.Namespace) -> int:
+    from vlac.node.work import chosen_stages, work
+
+    outcome = work(load_params(), chosen_stages(options.stages), options.minutes)
+    print(outcome)
+    return outcome.status
+
+
+def _unpack(options: argparse.Namespace) -> int:
+    from vlac import tracking
+    from vlac.node.unpack import still_needed, unpack
+    from vlac.stages.handover import hand_over
+
+    params = load_params()
+    seen = unpack(options.folder, params)
+    print(seen, flush=True)
+    if seen.brought or seen.here:
+        done, left = hand_over(params)
+        print(f"Both engines now take {len(done)} finished jobs as done.")
+        print(tracking.rebuild(params))
+        if advice := still_needed(seen, left):
+            print(advice)
+    return 2 if seen.refused else 0
+
+
 def _run_and_publish(job: Job, work: Callable[[Job, Params], None]) -> None:
     from vlac import tracking
 
@@ -213,6 +261,8 @@ class _Terminated(BaseException):
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    # Batch systems signal every process of a job, and `work` passes its signal on: a second one may not break the end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
 
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,9 +54,20 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the bytes of `source` to `target` atomically."""
+    with atomic(target) as copy, source.open("rb") as original:
+        shutil.copyfileobj(original, copy)
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return `content` as JSON with sorted keys and two-space indent, in UTF-8; NaN and infinity are refused."""
+    return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` with sorted keys and two-space indent, atomically; NaN and infinity are refused."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    """Write `json_bytes(content)` atomically."""
+    write_bytes(path, json_bytes(content))
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

@@ -1,4 +1,4 @@
-"""Read params.yaml so that every engine understands the same values, and explain what is wrong with it.
+"""Read the parameters so that every engine understands the same values, and explain what is wrong with them.
 
 Snakemake reads YAML 1.1, DVC reads YAML 1.2. A plain scalar that the two resolve differently (`1e-3`, `on`,
 `010`, `1_000`) is refused here, with its line, because the engines would otherwise disagree without a word.
@@ -11,10 +11,13 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from vlac.errors import VlacError
+from vlac.files import read_json
 from vlac.params.schema import GmDgm, Params, Section, Vlac, VlacPlus
 from vlac.params.search import Vlae
 
 PARAMS = Path("params.yaml")
+RESOLVED = Path("params.json")
+"""The same parameters for a machine without PyYAML; `python -m vlac pack` writes it. Read where params.yaml is not."""
 
 KINDS = {"vlac": Vlac, "vlac_plus": VlacPlus, "gmdgm": GmDgm, "vlae": Vlae}
 
@@ -32,13 +35,22 @@ CORE_1_2 = (
 )
 
 
-def load_params(path: Path = PARAMS) -> Params:
-    """Return the validated parameters of a YAML file.
+def load_params(path: Path | None = None) -> Params:
+    """Return the validated parameters of a file: YAML, or JSON if its name ends so.
+
+    Args:
+        path: None takes params.yaml, or params.json where there is no params.yaml.
 
     Raises:
-        VlacError: the file is missing or no YAML, a key is unknown, missing or twice there, a value is of the wrong
-            type, out of range, or read differently by YAML 1.1 and 1.2. The sentence names the key and the line.
+        VlacError: the file is missing or no YAML (JSON), a key is unknown, missing or twice there, a value is of the
+            wrong type, out of range, or read differently by YAML 1.1 and 1.2. The sentence names the key, and the line
+            in a YAML file. Or PyYAML is missing.
     """
+    if path is None:
+        path = RESOLVED if RESOLVED.exists() and not PARAMS.exists() else PARAMS
+    if path.suffix == ".json":
+        content = read_json(path)
+        return validate(content, path, dict.fromkeys(_locations(content), 0))
     return validate(*read_yaml(path))
 
 
@@ -47,10 +59,16 @@ def read_yaml(path: Path) -> tuple[Any, Path, Lines]:
 
     Raises:
         VlacError: the file is missing or no YAML, a key is twice there, or a value is read differently by YAML 1.1 and
-            1.2.
+            1.2. Or PyYAML is missing.
     """
-    import yaml  # here, because a node that only trains reads its parameters from JSON
-
+    try:
+        import yaml  # here, because a compute node reads its parameters from JSON
+    except ImportError:
+        raise VlacError(
+            f"PyYAML is not installed, so {path} cannot be read.",
+            f"Install it, or make a folder with {RESOLVED} for this machine by `python -m vlac pack FOLDER` on one "
+            "that has it.",
+        ) from None
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -80,7 +98,7 @@ def read_yaml(path: Path) -> tuple[Any, Path, Lines]:
 
 
 def validate(content: Any, path: Path, lines: Lines | None = None) -> Params:
-    """Return `content` as parameters; `lines` maps each key's location to its line in `path`, for error messages."""
+    """Return `content` as parameters; `lines` maps each key's location to its line in `path`, 0 if unknown."""
     return validate_as(Params, content, path, lines or {})
 
 
@@ -90,6 +108,12 @@ def validate_as(schema: type[Validated], content: Any, path: Path, lines: Lines)
         return schema.model_validate(content)
     except ValidationError as error:
         raise VlacError(_explain(error, schema, path, lines), "Correct it and run again.") from None
+
+
+def _locations(content: Any, above: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Return the location of everything in `content`, its own first."""
+    inside = content.items() if isinstance(content, dict) else enumerate(content if isinstance(content, list) else ())
+    return [above, *(location for key, value in inside for location in _locations(value, (*above, key)))]
 
 
 def _check_scalars(node: Any, location: tuple[str | int, ...], lines: Lines, path: Path) -> None:

@@ -34,6 +34,8 @@ class Stage:
         outputs: path templates of the files written, the manifest among them.
         params: dotted keys of its file that the stage may read; any other is out of its reach.
         code: files and folders of the package whose change makes the result stale.
+        packages: what the stage imports besides the standard library and this package, by the names of import;
+            pydantic aside, without which no command starts.
         over: "" for one job, "models" for one per model and seed group, "probe" for one per probe seed group, "trials"
             for one per trial and seed of a search.
         file: the file that asks for the stage's jobs.
@@ -45,6 +47,7 @@ class Stage:
     outputs: tuple[str, ...]
     params: tuple[str, ...]
     code: tuple[str, ...]
+    packages: tuple[str, ...]
     over: str = ""
     file: str = "params.yaml"
 
@@ -116,6 +119,7 @@ SPLITS = ("data/train.npz", "data/test.npz")
 SCORES = ("scores.csv", "factors.csv", "manifest.json")
 TORCH = ("training.threads", "training.device")
 FIGURES = ("manipulation.png", "components.png", "nearest.png", "curves.png")
+TABLES, PICTURES, LEARNING = ("numpy", "pandas"), ("PIL", "matplotlib"), ("sklearn", "threadpoolctl")
 
 
 def _in(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -137,6 +141,7 @@ def _train(name: str, command: str, folder: str, rung: tuple[str, ...], model: t
         outputs=_in(folder, ("model.pt", "history.csv", "manifest.json")),
         params=("network", "likelihood", "objective", "training", *model),
         code=("vlac/data/split.py", "vlac/models", "vlac/pipeline/train.py", "vlac/training"),
+        packages=(*TABLES, "torch"),
         over=over,
     )
 
@@ -151,6 +156,7 @@ STAGES: dict[str, Stage] = {
             outputs=("data/source.json", "data/download/manifest.json"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
             code=(*SOURCES, "vlac/pipeline/download.py"),
+            packages=(*TABLES, *PICTURES, "scipy"),
         ),
         Stage(
             name="prepare",
@@ -159,6 +165,7 @@ STAGES: dict[str, Stage] = {
             outputs=(*SPLITS, "data/prepare/manifest.json", "reports/data.md", "reports/data.png"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
             code=(*SOURCES, "vlac/data/summary.py", *_in("vlac/pipeline", ("download.py", "prepare.py"))),
+            packages=(*TABLES, *PICTURES, "scipy"),
         ),
         _train(
             name="train_vlae",
@@ -179,6 +186,7 @@ STAGES: dict[str, Stage] = {
                 *("vlac/data/holdout.py", "vlac/pipeline/probe.py"),
                 *_in("vlac/evaluation", ("metrics.py", "probing.py")),
             ),
+            packages=(*TABLES, *LEARNING, "scipy", "torch"),
             over="probe",
         ),
         Stage(
@@ -192,6 +200,7 @@ STAGES: dict[str, Stage] = {
                 *("vlac/__init__.py", "vlac/pipeline/rung.py"),
                 *_in("vlac/reporting", ("canvas.py", "markdown.py", "probe.py")),
             ),
+            packages=(*TABLES, *PICTURES, *LEARNING, "scipy"),
         ),
         _train(
             name="train",
@@ -212,6 +221,7 @@ STAGES: dict[str, Stage] = {
                 *_in("vlac/evaluation", ("factors.py", "metrics.py", "parts.py", "probing.py")),
                 "vlac/pipeline/evaluate.py",
             ),
+            packages=(*TABLES, *LEARNING, "scipy", "torch"),
             over="models",
         ),
         Stage(
@@ -225,6 +235,7 @@ STAGES: dict[str, Stage] = {
                 "vlac/pipeline/figures.py",
                 *_in("vlac/reporting", ("canvas.py", "curves.py", "figures.py", "sheets.py")),
             ),
+            packages=(*TABLES, *PICTURES, "torch"),
             over="models",
         ),
         Stage(
@@ -251,6 +262,7 @@ STAGES: dict[str, Stage] = {
                 ),
                 "vlac/stages/stale.py",
             ),
+            packages=(*TABLES, "scipy"),
         ),
     )
 }

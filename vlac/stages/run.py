@@ -23,7 +23,8 @@ def run_stage(job: Job, work: Callable[[Any], None]) -> None:
     missing = [path for path in job.inputs(params) if not path.exists()]
     if missing:
         raise VlacError(
-            f"{missing[0]} is missing.", f"Make it first, for example with `snakemake --cores 4 {missing[0]}`."
+            f"{missing[0]} is missing.",
+            f"Make it first, for example with `snakemake --cores 4 {missing[0]}`, or with `python -m vlac work`.",
         )
     with _log_to(job):
         work(restrict(params, job.params))

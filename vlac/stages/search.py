@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from vlac.errors import VlacError
 from vlac.params.search import Search
 from vlac.stages.asked import asked_of
-from vlac.stages.definitions import CODES, Job, Stage
+from vlac.stages.definitions import CODES, LEARNING, TABLES, Job, Stage
 from vlac.stages.stale import why_stale
 
 FILE = "search.yaml"
@@ -32,6 +32,7 @@ SEARCH_STAGES: dict[str, Stage] = {
                 *("vlac/data/holdout.py", "vlac/evaluation/metrics.py", "vlac/evaluation/probing.py"),
                 *("vlac/pipeline/seconds.py", "vlac/pipeline/train.py", "vlac/pipeline/trial.py", "vlac/training"),
             ),
+            packages=(*TABLES, *LEARNING, "scipy", "torch"),
             over="trials",
             file=FILE,
         ),
@@ -49,6 +50,7 @@ SEARCH_STAGES: dict[str, Stage] = {
                 *("vlac/pipeline/search.py", "vlac/pipeline/seconds.py"),
                 *("vlac/reporting/markdown.py", "vlac/reporting/search.py"),
             ),
+            packages=TABLES,
             file=FILE,
         ),
     )

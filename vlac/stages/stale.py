@@ -1,5 +1,6 @@
 """Which finished jobs no longer match today's parameters, code, inputs or their own outputs."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,11 @@ def why_stale(job: Job, params: Asked) -> str | None:
     return None
 
 
-def sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
-    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not."""
+def sort_out(params: Params, settled: Collection[Path] = ()) -> tuple[list[Job], dict[Job, str]]:
+    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not.
+
+    Nobody need wait for the files in `settled`: they are final, though their job may have to be run.
+    """
     done: list[Job] = []
     left: dict[Job, str] = {}
     unsettled: set[Path] = set()
@@ -57,7 +61,7 @@ def sort_out(params: Params) -> tuple[list[Job], dict[Job, str]]:
             done.append(job)
         else:
             left[job] = why
-            unsettled.update(job.outputs)
+            unsettled.update(path for path in job.outputs if path not in settled)
     return done, left
 
 

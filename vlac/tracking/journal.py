@@ -14,6 +14,9 @@ from vlac.errors import VlacError
 from vlac.files import read_json, write_json
 from vlac.stages.definitions import CODE_ROOT, Job
 
+PACK = Path("pack.json")
+"""In a pack for a compute node (vlac/node), where there is no git: says which commit was packed."""
+
 
 @dataclass(frozen=True)
 class Journal:
@@ -81,6 +84,9 @@ def now() -> int:
 
 def commit() -> str | None:
     """Return the git commit of the code, with "-dirty" if the package differs from it; None outside its checkout."""
+    if (CODE_ROOT / PACK).exists():
+        packed = read_json(CODE_ROOT / PACK).get("git_commit")
+        return str(packed) if packed else None
     try:
         top, head = _git("rev-parse", "--show-toplevel", "HEAD").splitlines()
         if Path(top).resolve() != CODE_ROOT:  # installed somewhere inside another project's checkout
