@@ -53,19 +53,20 @@ def rebuild(params: Params) -> Rebuilt:
         VlacError: MLflow is not installed, or its store cannot be used.
     """
     of_runs = [job for job in jobs(params) if job.stage.name in (*TRAININGS, *REPORTS)]
-    return _rebuild(of_runs, lambda job: params, "params.yaml")
+    return _rebuild(of_runs, lambda job: params, "", "params.yaml")
 
 
 def rebuild_search(search: Search) -> Rebuilt:
-    """Do the same for the trials of a search, in their own experiment."""
-    return _rebuild(list(trials(search)), params_of, "search.yaml")
+    """Do the same for the trials of a search, in their own experiment, passing over those never started."""
+    started = [job for job in trials(search) if job.manifest.exists() or journal.path(job).exists()]
+    return _rebuild(started, params_of, "search", "search.yaml")
 
 
-def _rebuild(of_runs: list[Job], params_of: Callable[[Job], Params], file: str) -> Rebuilt:
+def _rebuild(of_runs: list[Job], params_of: Callable[[Job], Params], part: str, file: str) -> Rebuilt:
     shown = changed = killed = 0
     left_out = []
     try:
-        store = open_store(of_runs[0].stage.part)
+        store = open_store(part)
         for job in of_runs:
             with exclusive():
                 try:
