@@ -44,14 +44,6 @@ def load_params(path: Path | None = None) -> Params:
         content = read_json(path)
         return validate(content, path, dict.fromkeys(_locations(content), 0))
     try:
-        import yaml  # here, because a compute node reads its parameters from JSON
-    except ImportError:
-        raise VlacError(
-            f"PyYAML is not installed, so {path} cannot be read.",
-            f"Install it, or make a folder with {RESOLVED} for this machine by `python -m vlac pack FOLDER` on one "
-            "that has it.",
-        ) from None
-    try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise VlacError(
@@ -59,6 +51,14 @@ def load_params(path: Path | None = None) -> Params:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise VlacError(f"{path} cannot be read: {error}.") from None
+    try:
+        import yaml  # here, because a compute node reads its parameters from JSON
+    except ImportError:
+        raise VlacError(
+            f"PyYAML is not installed, so {path} cannot be read.",
+            f"Install it, or make a folder with {RESOLVED} for this machine by `python -m vlac pack FOLDER` on one "
+            "that has it.",
+        ) from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
