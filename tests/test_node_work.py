@@ -95,6 +95,10 @@ def test_only_the_stages_asked_for_are_run(node: Path) -> None:
     assert {job for job, state in seen.items() if state is State.MADE} == {"download", "prepare"}
     assert {state for job, state in seen.items() if job not in ("download", "prepare")} == {State.UNASKED}
     assert outcome.status == 0
+    assert str(outcome).splitlines() == [
+        "2 made, 10 left out by --stages, or waiting for what is.",
+        "This command has nothing left to do here.",
+    ]
     with pytest.raises(VlacError, match=r"'trian' is no stage\. The stages are download, prepare, train_vlae"):
         chosen_stages("prepare,trian")
 

@@ -166,6 +166,9 @@ def test_the_yaml_file_is_the_truth_and_the_json_file_its_substitute(
         load_params()
     Path("params.yaml").unlink()
     assert load_params().preset == "resolved"
+    Path("params.json").unlink()
+    with pytest.raises(VlacError, match=r"params\.yaml is missing"):
+        load_params()
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,9 @@ class Outcome:
     def __str__(self) -> str:
         counts = Counter(self.states.values())
         lines = [", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) + "."]
-        for why in dict.fromkeys(self.why.values()):
-            lines.append(f"Left, because {why}: {', '.join(str(job) for job in self.why if self.why[job] == why)}.")
+        named = {job: why for job, why in self.why.items() if self.states[job] is not State.UNASKED}
+        for why in dict.fromkeys(named.values()):
+            lines.append(f"Left, because {why}: {', '.join(str(job) for job in named if named[job] == why)}.")
         if self.status == TIME_IS_UP:
             lines.append("The same command goes on.")
         elif self.status == FAILED:

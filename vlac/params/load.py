@@ -62,14 +62,6 @@ def read_yaml(path: Path) -> tuple[Any, Path, Lines]:
             1.2. Or PyYAML is missing.
     """
     try:
-        import yaml  # here, because a compute node reads its parameters from JSON
-    except ImportError:
-        raise VlacError(
-            f"PyYAML is not installed, so {path} cannot be read.",
-            f"Install it, or make a folder with {RESOLVED} for this machine by `python -m vlac pack FOLDER` on one "
-            "that has it.",
-        ) from None
-    try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise VlacError(
@@ -77,6 +69,14 @@ def read_yaml(path: Path) -> tuple[Any, Path, Lines]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise VlacError(f"{path} cannot be read: {error}.") from None
+    try:
+        import yaml  # here, because a compute node reads its parameters from JSON
+    except ImportError:
+        raise VlacError(
+            f"PyYAML is not installed, so {path} cannot be read.",
+            f"Install it, or make a folder with {RESOLVED} for this machine by `python -m vlac pack FOLDER` on one "
+            "that has it.",
+        ) from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
