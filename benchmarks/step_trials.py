@@ -28,6 +28,7 @@ from vlac.models import networks
 from vlac.models.objective import bound
 from vlac.params.schema import Training
 from vlac.training import Trainer, step
+from vlac.training.device import Device
 
 STEPS = {"small": 6, "VLAE-size": 2}
 MMAP_MAX, TRIM_THRESHOLD, ARENA_MAX = -4, -1, -8
@@ -58,7 +59,7 @@ class SubPixel(nn.ConvTranspose2d):
 
 def sub_pixel() -> None:
     """Compute the transposed convolutions as sub-pixel convolutions; the function stays the same."""
-    networks.nn.ConvTranspose2d = SubPixel  # type: ignore[misc]
+    vars(nn).update(ConvTranspose2d=SubPixel)
 
 
 def _deconv(up: Callable[[int, int], nn.Module]) -> None:
@@ -97,22 +98,22 @@ def shuffle() -> None:
 
 def no_normalisation() -> None:
     """Another network, without batch normalisation: the most that a fusion of it could bring."""
-    networks.nn.BatchNorm2d = nn.Identity  # type: ignore[misc, assignment]
+    vars(nn).update(BatchNorm2d=nn.Identity)
 
 
 def planar() -> None:
     """Leave autocast's bfloat16 aside: float32."""
-    step.Device.autocast = lambda self: torch.autocast("cpu", enabled=False)  # type: ignore[method-assign]
+    Device.autocast = lambda self: torch.autocast("cpu", enabled=False)  # type: ignore[method-assign]
 
 
 def compiled() -> None:
     """Compile the bound with inductor; the optimiser and the record stay as they are."""
-    step.bound = torch.compile(bound)
+    vars(step).update(bound=torch.compile(bound))
 
 
 def cached_weights() -> None:
     """Let autocast keep the bfloat16 weights through the pass."""
-    step.Device.autocast = lambda self: torch.autocast("cpu", torch.bfloat16)  # type: ignore[method-assign]
+    Device.autocast = lambda self: torch.autocast("cpu", torch.bfloat16)  # type: ignore[method-assign]
 
 
 SIDES: dict[str, Callable[[], None]] = {
