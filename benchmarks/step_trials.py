@@ -8,7 +8,6 @@ sides have another network than the shipped one: they show what a change of the 
 """
 
 import argparse
-import ctypes
 import os
 import statistics
 import subprocess
@@ -28,19 +27,10 @@ from vlac.models import networks
 from vlac.models.objective import bound
 from vlac.params.schema import Training
 from vlac.training import Trainer, step
+from vlac.training.allocator import keep_freed_memory
 from vlac.training.device import Device
 
 STEPS = {"small": 6, "VLAE-size": 2}
-MMAP_MAX, TRIM_THRESHOLD, ARENA_MAX = -4, -1, -8
-"""glibc's numbers of the settings of mallopt."""
-
-
-def keep_memory() -> None:
-    """Have freed memory kept for the next step, and all threads share one heap."""
-    libc = ctypes.CDLL(None)
-    for setting, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, 2**31 - 1), (ARENA_MAX, 1)):
-        if not libc.mallopt(setting, value):
-            raise SystemExit(f"mallopt refuses {setting} = {value}")
 
 
 class SubPixel(nn.ConvTranspose2d):
@@ -116,11 +106,11 @@ def cached_weights() -> None:
     Device.autocast = lambda self: torch.autocast("cpu", torch.bfloat16)  # type: ignore[method-assign]
 
 
-SIDES: dict[str, Callable[[], None]] = {
+SIDES: dict[str, Callable[[], object]] = {
     "shipped": lambda: None,
     "in a thread": lambda: None,
-    "memory kept": keep_memory,
-    "memory kept, in a thread": keep_memory,
+    "memory kept": keep_freed_memory,
+    "memory kept, in a thread": keep_freed_memory,
     "sub-pixel": sub_pixel,
     "resize": resize,
     "resize late": resize_late,
@@ -183,6 +173,7 @@ def measure(sides: list[str], network: str, batch: int, rounds: int) -> None:
             answer = process.stdout.readline().strip()
             if turn > 0:
                 found[side].append(STEPS[network] * batch / float(answer))
+                print(f"round {turn}, {side}: {found[side][-1]:.0f} images/s", file=sys.stderr, flush=True)
             elif answer != "ready":
                 raise SystemExit(f"{side} did not start")
     for process in pipes.values():
