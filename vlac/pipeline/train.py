@@ -19,6 +19,7 @@ from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
 from vlac.training import Trainer, train_at_once
+from vlac.training.allocator import keep_freed_memory
 from vlac.training.checkpoint import FOLDER
 from vlac.training.device import settle, settle_device
 from vlac.training.guide import Guide
@@ -50,6 +51,7 @@ def train(job: Job, params: Params, view: View) -> None:
     Raises:
         VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
     """
+    keep_freed_memory()
     name = job.model or VLAE
     device = settle_device(params.training.device, params.training.threads)
     images = torch.from_numpy(Split.load(TRAIN).images).to(device)  # one copy, which all seeds share

@@ -1,7 +1,7 @@
 """One update as a CUDA graph: the host starts its hundreds of kernels by one call.
 
-Written after torch's documentation of whole-network capture. No CUDA device was at hand: this module has not run yet.
-`tests/test_training_graph.py` holds it against the plain step where there is one.
+Written after torch's documentation of whole-network capture. No CUDA device was at hand: but for `warm_up`, this module
+has not run yet. `tests/test_training_graph.py` holds it against the plain step where there is a device.
 """
 
 from collections.abc import Callable
@@ -12,29 +12,17 @@ from torch import Tensor
 from vlac.training.step import Step
 
 WARM_UP = 3
-"""Updates before the capture, in which libraries choose kernels and the optimiser makes its state."""
+"""Updates before the capture."""
 
 
 def captured(step: Step, stream: torch.cuda.Stream) -> Callable[[], None]:
     """Return what makes the next update of the epoch, as `step()` does, when called with `stream` the current one.
 
-    Nothing is changed by the way: the warm-up's updates are taken back. No other thread may use CUDA meanwhile.
+    Training stands where it stood. No other thread may use CUDA during this call.
     """
-    fresh = not step.optimiser.state
-    before = [(tensor, tensor.clone()) for tensor in _state(step)]
-    noise = step.generator.get_state()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
-            step.update.zero_()
-            step()
-        if fresh:  # Adam makes its state on the first update, of zeros; a graph must find it made
-            for tensor in _moments(step.optimiser):
-                tensor.zero_()
-        for tensor, value in before:
-            tensor.copy_(value)
-        step.optimiser.zero_grad(set_to_none=True)
-    step.generator.set_state(noise)
+        warm_up(step)
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(step.generator)  # else every replay would draw the same noise
     with torch.cuda.graph(graph, stream=stream):
@@ -42,14 +30,30 @@ def captured(step: Step, stream: torch.cuda.Stream) -> Callable[[], None]:
     return graph.replay
 
 
-def _state(step: Step) -> list[Tensor]:
-    """Return every tensor that an update changes and another reads, as far as they exist."""
-    return [
-        *(tensor.detach() for tensor in (*step.model.parameters(), *step.model.buffers())),
-        *_moments(step.optimiser),
-        *step.record.tensors(),
-        step.update,
-    ]
+def warm_up(step: Step) -> None:
+    """Make some updates and take them back: libraries choose their kernels, and the optimiser makes its state.
+
+    A graph must find that state made, or each replay would make it anew.
+    """
+    fresh = not step.optimiser.state
+    before = [(tensor, tensor.clone()) for tensor in _changed(step)]
+    noise = step.generator.get_state()
+    for _ in range(WARM_UP):
+        step.update.zero_()
+        step()
+    if fresh:
+        for tensor in _moments(step.optimiser):
+            tensor.zero_()  # as Adam makes them on its first update
+    for tensor, value in before:
+        tensor.copy_(value)
+    step.generator.set_state(noise)
+    step.optimiser.zero_grad(set_to_none=True)
+
+
+def _changed(step: Step) -> list[Tensor]:
+    """Return every tensor that an update changes and a later one reads."""
+    learnt = [tensor.detach() for tensor in (*step.model.parameters(), *step.model.buffers())]
+    return [*learnt, *_moments(step.optimiser), *step.record.tensors(), step.update]
 
 
 def _moments(optimiser: torch.optim.Optimizer) -> list[Tensor]:
