@@ -14,6 +14,7 @@ SVHN_IMAGES = 73_257
 SEEDS = 10
 RUNG = 3
 SCALE = 0.15
+ONE_RUNG = "VAE, rung 3 alone"
 
 
 @dataclass(frozen=True)
