@@ -14,7 +14,7 @@ SIZES = {"cpu": (256, 512, 1024), "cuda": (2048, 4096, 8192)}
 COPIES = {"cpu": (4, 256), "cuda": (16, 1024)}
 """MiB copied: as much as caches hold, and far more."""
 
-SECONDS = 0.5
+SECONDS = 1.0
 """Spent on each measurement, after a warm-up."""
 
 

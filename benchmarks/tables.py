@@ -59,20 +59,23 @@ def unit_row(name: str, preset: Preset, found: Mapping[str, Measured]) -> list[s
     return [name, str(preset.epochs), *(f"{value:,.0f}" for value in seconds), f"{seconds[0] / seconds[1]:.2f}"]
 
 
-def profile_table(bench: Bench, name: str, preset: Preset, spec: Spec, costs: Mapping[str, Cost]) -> str:
-    """Return ours by kind of operator: share of the time, work, and what bounds it."""
-    steps = PROFILED[bench.device.type][name]
-    seconds = seconds_by_kind(shipped(bench.case(preset, spec, steps))[0], bench.device)
-    whole = sum(seconds.values())
+def profile_table(bench: Bench, name: str, preset: Preset, one: Measured) -> str:
+    """Return ours by kind of operator: share of the time, work, and what bounds it.
+
+    The shares are the profiler's, the time that they share is that of a step without the profiler.
+    """
+    profiled = bench.case(preset, one.case.spec, PROFILED[bench.device.type][name])
+    seconds = seconds_by_kind(shipped(profiled)[0], bench.device)
+    whole, step = sum(seconds.values()), one.case.batch / one.rate("ours")
     rows = []
     for kind in KINDS:
-        part = Part(seconds.get(kind, 0.0) / steps, costs.get(kind, Cost()), bench.peaks, bench.bfloat16)
+        share = seconds.get(kind, 0.0) / whole
+        part = Part(share * step, one.costs.get(kind, Cost()), bench.peaks, bench.bfloat16)
         work = [f"{part.cost.flops / 1e9:.2f}", f"{part.cost.bytes / 1e6:.1f}"]
         intensity = f"{part.cost.flops / part.cost.bytes:.0f}" if part.cost.bytes else ""
         reached = part.seconds and part.at_best
         at_best = [f"{part.at_best * 1e3:.2f}", f"{part.at_best / part.seconds:.0%}"] if reached else ["", ""]
-        share = f"{seconds.get(kind, 0.0) / whole:.0%}"
-        rows.append([kind, f"{part.seconds * 1e3:.2f}", share, *work, intensity, part.bound, *at_best])
+        rows.append([kind, f"{part.seconds * 1e3:.2f}", f"{share:.0%}", *work, intensity, part.bound, *at_best])
     heads = ["part", "ms per step", "share", "GFLOP", "MB", "FLOP per byte", "bound by"]
     heads += ["ms at peak or copy speed", "reached"]
     return aligned(heads, rows)

@@ -48,7 +48,7 @@ def report(bench: Bench, pythae: bool, ablation: bool) -> None:
         _print(f"Images per second, and the fraction of the peak: ours in {ours}, the others in float32.")
         _print(speed_table(bench, found))
         _print(f"Where the time of ours goes, {main}:")
-        _print(profile_table(bench, name, preset, models[main], found[main].costs))
+        _print(profile_table(bench, name, preset, found[main]))
         if ablation:
             _print(f"From plain to ours, {main}:")
             _print(ablation_table(bench, name, preset, models[main]))
