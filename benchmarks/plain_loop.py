@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from cases import Block, Case
+from shipped_loop import TEMPERATURE
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -12,35 +14,6 @@ from vlac.models.ladder import Ladder, to_input
 from vlac.models.networks import Flatten, Unflatten
 from vlac.models.objective import bound
 from vlac.models.spec import Spec
-from vlac.params.schema import Objective
-
-LR = 2e-4
-OBJECTIVE = Objective(
-    kl_z="enumerated",
-    kl_z_weight=[1.0] * 4,
-    kl_y_weight=1.0,
-    kl_z_warmup=0.0,
-    kl_y_warmup=0.0,
-    temperature_start=0.5,
-    temperature_end=0.5,
-    temperature_until=0.0,
-)
-
-Block = Callable[[], object]
-"""Trains for one block of steps."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """What all sides of one comparison share."""
-
-    network: str
-    spec: Spec
-    images: Tensor
-    batch: int
-    threads: int
-    device: torch.device
-    rounds: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +58,7 @@ def nchw_ladder(spec: Spec) -> Ladder:
 
     planar = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
     hooks = [module.register_forward_hook(check) for module in model.modules() if isinstance(module, planar)]
-    bound(model, torch.rand(2, 3, 32, 32), OBJECTIVE.temperature_end, OBJECTIVE.kl_z)
+    bound(model, torch.rand(2, 3, 32, 32), TEMPERATURE, "sampled")
     for hook in hooks:
         hook.remove()
     return model
@@ -94,14 +67,14 @@ def nchw_ladder(spec: Spec) -> Ladder:
 def plain(case: Case, recipe: Recipe) -> Block:
     """Return the plain loop, with the ingredients of `recipe`."""
     model = (Ladder(case.spec) if recipe.channels_last else nchw_ladder(case.spec)).to(case.device).train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=LR, fused=recipe.fused or None)
+    optimiser = torch.optim.Adam(model.parameters(), lr=case.lr, fused=recipe.fused or None)
     batches = _resident_batches(case, recipe) if recipe.resident else _loaded_batches(case, recipe)
 
     def block() -> None:
         sums: dict[str, float | Tensor] = {}
         for x in batches():
             with torch.autocast(case.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-                terms = bound(model, x, OBJECTIVE.temperature_end, OBJECTIVE.kl_z)
+                terms = bound(model, x, TEMPERATURE, case.kl_z)
             loss = -terms.elbo.mean()
             optimiser.zero_grad()
             loss.backward()

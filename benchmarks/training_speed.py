@@ -1,157 +1,113 @@
-"""Images per second of the shipped training loop against a plain PyTorch loop, in one run on one machine.
+"""Speed of training, all of it side by side in one run: count, measured peaks, loops, the unit of work, profile.
 
-    python benchmarks/training_speed.py
+    python benchmarks/training_speed.py            prints Markdown tables; some five minutes on a CPU
 
-Both sides train the same network on the same objective, at the same batch size and number of threads. Shipped is
-`vlac.training.Trainer`, called as a training stage calls it. Plain is what one writes first: float32, NCHW memory, a
-shuffling DataLoader over float tensors, torch.optim.Adam as it comes, and `.item()` on every loss of every step.
-
-The sides take turns, block by block, so that a change of the machine's clock or load meets all; the first round warms
-up and does not count. A block of the shipped side is an epoch with its bookkeeping, but of few steps: a real training
-spreads that bookkeeping over more. No checkpoint is written.
+Ours is `vlac.training.Trainer`, called as a training stage calls it. Plain is what one writes first: float32, NCHW
+memory, a shuffling DataLoader over float tensors, torch.optim.Adam as it comes, and `.item()` on every loss of every
+step. Pythae is its own VAE and trainer, where it is installed (`pip install -c constraints.txt -e ".[bench]"`). All
+sides of a row train the same network on the same objective, images, batch and number of threads.
 """
 
 import argparse
-import itertools
-import os
-import platform
-import re
-import statistics
+import importlib.util
 import sys
 import time
-from pathlib import Path
 
-import torch
-from plain_loop import LR, OBJECTIVE, Block, Case, Recipe, ingredients, plain
+from bench import Bench, measured
+from machine import machine
+from peak import measure
+from tables import ablation_table, count_table, profile_table, reachable_row, speed_table, unit_row
+from unit import ONE_RUNG, PRESETS, SEEDS, SVHN_IMAGES, one_rung_vae, table_models
 
 from vlac.errors import VlacError
-from vlac.models.ladder import Ladder
-from vlac.models.spec import Spec
-from vlac.params.schema import Training
-from vlac.training import Trainer
-from vlac.training.device import settle_device, settle_precision
-
-K = {1: 1, 2: 1, 3: 50, 4: 1}
-NETWORKS = {
-    "small (16-32-64, hidden 128)": Spec(K, {1: 6, 2: 4, 3: 10, 4: 2}, (16, 32, 64), 128, "gaussian", 0.15),
-    # Widths and latent sizes of ermongroup/Variational-Ladder-Autoencoder for SVHN.
-    "VLAE-size (64-128-256, hidden 1024)": Spec(K, {1: 5, 2: 5, 3: 5, 4: 10}, (64, 128, 256), 1024, "gaussian", 0.15),
-}
-STEPS = {"cpu": (10, 3), "cuda": (200, 50)}
-"""Steps of a block, by device and network: seconds."""
-
-PLAIN = (Recipe(), Recipe("plain, 2 workers", workers=2))
+from vlac.reporting.markdown import aligned, paragraph
+from vlac.training.device import settle_device
 
 
-def shipped(case: Case) -> tuple[Block, Ladder]:
-    """Return the shipped loop, and its network."""
-    machine = {"precision": "auto", "device": case.device.type, "threads": case.threads, "at_once": 1}
-    schedule = {"epochs": 1_000_000, "batch": case.batch, "lr": LR, "lr_prior": LR}
-    training = Training.model_validate(schedule | machine)
-    trainer = Trainer(case.spec, case.images, training, OBJECTIVE, 0, Path("unused"), {})
-    epochs = trainer.epochs(checkpoint_seconds=float("inf"))
-    return lambda: next(epochs), trainer.model
+def report(bench: Bench, pythae: bool, ablation: bool) -> None:
+    """Measure everything, and print each part as it is known."""
+    peaks, ours = bench.peaks, "bfloat16" if bench.bfloat16 else "float32"
+    _print("### Peaks")
+    _print(
+        f"Matrix product: float32 {peaks.float32 / 1e9:,.0f} and bfloat16 {peaks.bfloat16 / 1e9:,.0f} GFLOP/s. "
+        f"Copy, bytes read and written: {peaks.copy / 1e9:,.1f} GB/s, and {peaks.copy_cached / 1e9:,.1f} GB/s from "
+        f"caches. A part of more than {peaks.product(bench.bfloat16) / peaks.copy:.0f} FLOP per byte is bound by "
+        f"arithmetic in {ours}, any other by memory."
+    )
+    units, reachable = [], []
+    for name, preset in PRESETS.items():
+        models = table_models(preset) | {ONE_RUNG: one_rung_vae(preset)}
+        found = {}
+        for model, spec in models.items():
+            print(f"{name}: {model}", file=sys.stderr, flush=True)
+            sides = ["plain", "ours", *(["pythae"] if pythae and model == ONE_RUNG else [])]
+            found[model] = measured(bench, name, preset, spec, sides)
+        main = list(models)[1]
+        _print(f"### {name}: batch {preset.batch}")
+        _print(count_table(found))
+        _print(f"Images per second, and the fraction of the peak: ours in {ours}, the others in float32.")
+        _print(speed_table(bench, found))
+        _print(f"Where the time of ours goes, {main}:")
+        _print(profile_table(bench, name, preset, found[main]))
+        if ablation:
+            _print(f"From plain to ours, {main}:")
+            _print(ablation_table(bench, name, preset, models[main]))
+        units.append(unit_row(name, preset, found))
+        reachable.append(reachable_row(bench, name, found[main]))
+    _print("### Seconds per unit")
+    _print(
+        f"One unit: {len(table_models(PRESETS['svhn_paper']))} models, {SEEDS} seeds each, {SVHN_IMAGES:,} images an "
+        f"epoch, one training after the other. Threads: {bench.threads}."
+    )
+    heads = ("preset", "epochs", "plain, an epoch", "ours, an epoch", "plain, all epochs", "ours, all epochs", "ratio")
+    _print(aligned(heads, units))
+    _print("### What is reachable")
+    _print(
+        "Ours over plain, if the counted arithmetic ran at the peak and all else took no time; if every part ran at "
+        "the peak or at the speed of a large copy; and as measured."
+    )
+    limits = ("preset", "plain's part of the float32 peak", f"{ours} / float32 peak", "all arithmetic at the peak")
+    _print(aligned((*limits, "every part at peak or copy speed", "measured"), reachable))
 
 
-def rates(case: Case, sides: dict[str, Block]) -> dict[str, list[float]]:
-    """Return each side's images per second, one figure per round; within a round the sides take turns."""
-    torch.set_num_threads(case.threads)
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(case.rounds + 1):
-        for name, block in sides.items():
-            _wait_for(case.device)
-            started = time.perf_counter()
-            block()
-            _wait_for(case.device)
-            if turn > 0:
-                found[name].append(len(case.images) / (time.perf_counter() - started))
-    return found
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def compare(case: Case) -> str:
-    """Return the table's row for one network and number of threads."""
-    run, model = shipped(case)
-    found = rates(case, {"shipped": run} | {recipe.name: plain(case, recipe) for recipe in PLAIN})
-    ours, *theirs = (statistics.median(values) for values in found.values())
-    parameters = sum(p.numel() for p in model.parameters()) / 1e6
-    cells = (case.network, f"{parameters:.1f} M", str(case.threads), *map(_spread, found.values()))
-    return _row(*cells, *(f"{ours / other:.2f}" for other in theirs))
-
-
-def ablate(case: Case) -> list[str]:
-    """Return the rows that lead from the plain loop to the shipped one, each with its factor over the row above."""
-    run, _ = shipped(case)
-    way = ingredients(settle_precision(case.device, "auto"))
-    found = rates(case, {recipe.name: plain(case, recipe) for recipe in way} | {"shipped": run})
-    medians = [statistics.median(values) for values in found.values()]
-    factors = ["", *(f"{after / before:.2f}" for before, after in itertools.pairwise(medians))]
-    loops = zip(found.items(), factors, strict=True)
-    return [_row(case.network, str(case.threads), name, _spread(values), factor) for (name, values), factor in loops]
-
-
-def machine(device: torch.device) -> str:
-    """Return one line on what the figures were measured on."""
-    try:
-        cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        cpu = None
-    native = {"AVX-512": torch.cpu._is_avx512_bf16_supported(), "AMX": torch.cpu._is_amx_tile_supported()}
-    bfloat16 = " and ".join(name for name, has in native.items() if has) or "no instructions"
-    parts = [cpu[1] if cpu else platform.processor() or platform.machine(), f"{_cores()} cores"]
-    parts += [f"CPU bfloat16: {bfloat16}", f"torch {torch.__version__}", f"Python {platform.python_version()}"]
-    return ", ".join([torch.cuda.get_device_name(), *parts] if device.type == "cuda" else parts)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _table(rows: list[str], *header: str) -> None:
-    print("\n".join(["", _row(*header), _row(*("---" for _ in header)), *rows]))
+def _print(text: str) -> None:
+    print((text if text.startswith(("|", "#")) else paragraph(text)) + "\n", flush=True)
 
 
 def main() -> None:
-    """Measure both networks and print the tables."""
-    parser = argparse.ArgumentParser(description="Images per second of the shipped training loop and of a plain one.")
-    parser.add_argument("--threads", type=int, nargs="+", help="default: 1, and all cores")
-    parser.add_argument("--batch", type=int, default=128, help="images per step (default: 128)")
+    """Read the options, measure the peaks and print the report."""
+    parser = argparse.ArgumentParser(description="Count, measure and compare the speed of training.")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1, as in the presets")
     parser.add_argument("--rounds", type=int, default=3, help="measured blocks per side (default: 3)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--ablation", action="store_true", help="show also what each ingredient of the loop gives")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="time the loops by processor time, for one thread on a CPU that other work shares",
+    )
     options = parser.parse_args()
-    device = settle_device(options.device, 1)
-    threads = options.threads or ([1] if device.type == "cuda" else sorted({1, _cores()}))
-    if os.getloadavg()[0] > 0.5:
-        print("Other work is running on this machine: take the figures as a hint.", file=sys.stderr)
-    rows, ablation = [], []
-    for (title, spec), steps in zip(NETWORKS.items(), STEPS[device.type], strict=True):
-        images = torch.randint(256, (steps * options.batch, 32, 32, 3), dtype=torch.uint8)
-        for count in threads:
-            print(f"{title}, threads: {count}", file=sys.stderr, flush=True)
-            case = Case(title, spec, images, options.batch, count, device, options.rounds)
-            rows.append(compare(case))
-            if options.ablation and count == threads[0]:
-                ablation += ablate(case)
-    precision = "bfloat16" if settle_precision(device, "auto") else "float32"
-    print(f"{machine(device)}. Images per second of training, batch {options.batch}: median (smallest to largest)")
-    print(f"of {options.rounds} blocks. Shipped runs in {precision} on {device.type}, plain in float32.")
-    names = [recipe.name for recipe in PLAIN]
-    _table(rows, "network", "parameters", "threads", "shipped", *names, *(f"shipped / {name}" for name in names))
-    if ablation:
-        _table(ablation, "network", "threads", "loop", "images/s", "factor over the row above")
+    device = settle_device(options.device, options.threads)
+    if options.processor_time and (device.type == "cuda" or options.threads > 1 or options.ablation):
+        raise VlacError(
+            "Processor time is that of one thread on a CPU; the ablation has loops with workers.",
+            "Leave out --processor-time.",
+        )
+    _print(f"{machine(device)}. Threads: {options.threads}. Median (smallest to largest) of {options.rounds} blocks.")
+    pythae = importlib.util.find_spec("pythae") is not None
+    if pythae:
+        from pythae_loop import VERSION
+
+        _print(f"pythae {VERSION}, its own trainer with its defaults (float32, DataLoader without workers).")
+    else:
+        _print('pythae is not installed: its column is left out. `pip install ".[bench]"` brings it.')
+    clock = time.process_time if options.processor_time else time.perf_counter
+    started, used = time.perf_counter(), time.process_time()
+    peaks = measure(device, options.threads, clock)
+    report(Bench(device, options.threads, options.rounds, peaks, clock), pythae, options.ablation)
+    wall, used = time.perf_counter() - started, time.process_time() - used
+    timed = "processor time" if options.processor_time else "wall time"
+    _print(f"{wall:.0f} s, of which this process had a core for {used / wall:.0%}. The loops were timed by {timed}.")
 
 
 if __name__ == "__main__":

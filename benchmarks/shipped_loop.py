@@ -1,0 +1,29 @@
+"""The shipped training loop, called as a training stage calls it."""
+
+from pathlib import Path
+
+from cases import Block, Case
+
+from vlac.models.ladder import Ladder
+from vlac.params.schema import Objective, Training
+from vlac.training import Trainer
+
+TEMPERATURE = 0.5
+
+
+def shipped(case: Case) -> tuple[Block, Ladder]:
+    """Return the shipped loop, and its network.
+
+    A block is an epoch with its bookkeeping, but of few steps: a real training spreads that over more. No checkpoint
+    is written.
+    """
+    machine = {"precision": "auto", "device": case.device.type, "threads": case.threads, "at_once": 1}
+    schedule = {"epochs": 1_000_000, "batch": case.batch, "lr": case.lr, "lr_prior": case.lr}
+    # Neither weights nor warm-ups nor annealing: the objective of the plain loop.
+    weights = {"kl_z_weight": [1.0] * 4, "kl_y_weight": 1.0, "kl_z_warmup": 0.0, "kl_y_warmup": 0.0}
+    temperature = {"temperature_start": TEMPERATURE, "temperature_end": TEMPERATURE, "temperature_until": 0.0}
+    objective = Objective.model_validate({"kl_z": case.kl_z} | weights | temperature)
+    training = Training.model_validate(schedule | machine)
+    trainer = Trainer(case.spec, case.images, training, objective, 0, Path("unused"), {})
+    epochs = trainer.epochs(checkpoint_seconds=float("inf"))
+    return lambda: next(epochs), trainer.model

@@ -1,0 +1,61 @@
+"""The unit of work, "Table 1 on SVHN": every model of the table, ten seeds each, for the epochs of a preset.
+
+A preset's numbers stand here a second time, because a machine that only trains may lack a reader of YAML;
+tests/test_benchmarks.py holds them against the files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
+from vlac.params.schema import GmDgm, Likelihood, Network, Vlac
+
+SVHN_IMAGES = 73_257
+SEEDS = 10
+RUNG = 3
+SCALE = 0.15
+ONE_RUNG = "VAE, rung 3 alone"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset's speed depends on; names are those of its file."""
+
+    channels: tuple[int, int, int]
+    hidden: int
+    z: tuple[int, int, int, int]
+    gmdgm_z: int
+    kl_z: str
+    epochs: int
+    batch: int
+    lr: float
+
+    @property
+    def network(self) -> Network:
+        """The preset's section `network`."""
+        return Network(channels=list(self.channels), hidden=self.hidden, z=list(self.z))
+
+
+PRESETS = {
+    "svhn_small": Preset((16, 32, 64), 128, (6, 4, 10, 2), 10, "enumerated", epochs=5, batch=64, lr=2e-3),
+    "svhn_paper": Preset((64, 128, 256), 1024, (5, 5, 5, 10), 5, "sampled", epochs=100, batch=100, lr=2e-4),
+}
+
+
+def table_models(preset: Preset) -> dict[str, Spec]:
+    """Return the four models of the unit: the VLAE of the probe, both VLACs and the GM-DGM."""
+    network, likelihood = preset.network, Likelihood(form="gaussian", scale=SCALE)
+    vlac = [Vlac(kind="vlac", K=[1, 1, 50, 1]), Vlac(kind="vlac", K=[1, 5, 50, 1])]
+    ladders = {f"VLAC, K = ({', '.join(map(str, m.K))})": vlac_spec(m, RUNG, network, likelihood) for m in vlac}
+    gmdgm = gmdgm_spec(GmDgm(kind="gmdgm", K=50, z=preset.gmdgm_z), RUNG, network, likelihood)
+    return {"VLAE": vlae_spec(network, likelihood)} | ladders | {"GM-DGM, K = 50": gmdgm}
+
+
+def one_rung_vae(preset: Preset) -> Spec:
+    """Return the plain VAE with the GM-DGM's encoder and decoder, of unit scale as pythae's squared error has it."""
+    return Spec({RUNG: 1}, {RUNG: preset.gmdgm_z}, preset.channels, preset.hidden, "gaussian", scale=1.0)
+
+
+def unit_seconds(rates: Mapping[str, float], epochs: int) -> float:
+    """Return the seconds of one unit, its trainings one after the other, from each model's images per second."""
+    return sum(SEEDS * SVHN_IMAGES * epochs / rate for rate in rates.values())
