@@ -120,7 +120,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measured blocks per way (default: 3)")
     options = parser.parse_args()
     device = settle_device(options.device, options.threads)
-    rows = []
+    precision = "bfloat16" if settle_precision(device, "auto") else "float32"
+    print(
+        f"{machine(device)}. Images per second of training in {precision}, all seeds together, batch {options.batch},"
+    )
+    print(f"{options.threads} thread(s) per trainer: median (smallest to largest) of {options.rounds} blocks.\n")
+    print(
+        "| network | seeds | way | images/s | over one after the other |\n| --- | --- | --- | --- | --- |", flush=True
+    )
     for (title, spec), steps in zip(NETWORKS.items(), STEPS[device.type], strict=True):
         if options.networks and title.split()[0] not in options.networks:
             continue
@@ -128,14 +135,7 @@ def main() -> None:
         for seeds in options.seeds or SEEDS[device.type]:
             print(f"{title}, seeds: {seeds}", file=sys.stderr, flush=True)
             case = Case(title, spec, images, options.batch, options.threads, device, options.rounds)
-            rows += compare(case, seeds)
-    precision = "bfloat16" if settle_precision(device, "auto") else "float32"
-    print(
-        f"{machine(device)}. Images per second of training in {precision}, all seeds together, batch {options.batch},"
-    )
-    print(f"{options.threads} thread(s) per trainer: median (smallest to largest) of {options.rounds} blocks.\n")
-    print("| network | seeds | way | images/s | over one after the other |\n| --- | --- | --- | --- | --- |")
-    print("\n".join(rows))
+            print("\n".join(compare(case, seeds)), flush=True)
 
 
 if __name__ == "__main__":
