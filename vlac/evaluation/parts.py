@@ -8,12 +8,6 @@ from threadpoolctl import threadpool_limits
 from vlac.evaluation.metrics import Labels, score
 from vlac.models.ladder import Ladder
 
-PARTS = {
-    "kmeans": "pretext features + k-means",
-    "neighbours": "pretext features + agreement of neighbours, no ladder",
-}
-"""Prefix of the parts' columns among the scores, and what the part is called."""
-
 STARTS = 3
 """Runs of k-means, of which the one of least inertia counts."""
 

@@ -76,7 +76,7 @@ class Pretext(nn.Module):
         """
         x = normalise(x)
         turned = torch.cat([dihedral(x, transform) for transform in range(TRANSFORMS)])
-        said = F.normalize(self.trunk(turned.contiguous(memory_format=torch.channels_last)).float(), dim=1)
+        said = F.normalize(self.trunk(turned.contiguous(memory_format=torch.channels_last)), dim=1)
         return said.view(TRANSFORMS, len(x), -1).transpose(0, 1).flatten(1)
 
     @torch.no_grad()
@@ -98,6 +98,4 @@ class Pretext(nn.Module):
 
     def project(self, orbit: Tensor) -> Tensor:
         """Return the features of what `orbit` returned."""
-        # The products are small and decide who is near whom: no bfloat16 here.
-        with torch.autocast(orbit.device.type, enabled=False):
-            return F.normalize((orbit.float() - self.centre) @ self.projection, dim=1)
+        return F.normalize((orbit - self.centre) @ self.projection, dim=1)

@@ -11,6 +11,7 @@ from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
 from vlac.training.checkpoint import FOLDER
+from vlac.training.pretext import FOLDER as PRETEXT
 
 
 def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target: Path) -> tuple[list[Path], list[str]]:
@@ -25,7 +26,8 @@ def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target:
         source, target: the folders; one of them is the working folder.
 
     Returns:
-        The paths copied, relative to either folder, and a sentence for each one that was left behind.
+        The paths copied, relative to either folder, and a sentence for each one that was left behind. Pretext networks
+        of VLAC+ are copied as well, without being asked whose they are.
     """
     copied, refused = [], []
     for name, job in {job.model or VLAE: job for job in jobs if job.stage.name.startswith("train")}.items():
@@ -49,6 +51,10 @@ def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target:
             elif epoch > there:
                 copy_file(file, target / path)
                 copied.append(path)
+    for file in sorted((source / PRETEXT).glob("*.pt")):  # named after all that they depend on: none is of another job
+        if _epoch(file) > _epoch(target / file.relative_to(source)):
+            copy_file(file, target / file.relative_to(source))
+            copied.append(file.relative_to(source))
     return copied, refused
 
 

@@ -40,6 +40,7 @@ class Unpacked:
             lines.append(f"Up to date here already: {', '.join(map(str, self.here))}.")
         if self.checkpoints:
             lines.append(f"Unfinished trainings: {', '.join(map(str, self.checkpoints))}.")
+            lines.append("Each goes on only on a device of its kind: delete its checkpoint to begin anew on another.")
         return "\n".join([*lines, *self.refused])
 
 

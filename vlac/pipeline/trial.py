@@ -25,7 +25,9 @@ from vlac.stages.definitions import Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
 from vlac.training import Trainer
+from vlac.training.allocator import keep_freed_memory
 from vlac.training.checkpoint import FOLDER
+from vlac.training.device import settle
 from vlac.training.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -42,12 +44,18 @@ def trial(job: Job, params: TrialParams, view: View) -> None:
     Raises:
         VlacError: the hold-out is not smaller than the training split, or a checkpoint is damaged or of another one.
     """
+    keep_freed_memory()
     seed = int(job.seeds)
     train = Split.load(TRAIN)
     held, fit = hold_out(params.data.holdout, len(train))
     identity = {"parameters": fingerprint(params, job.params), "code": code_hash(job.stage), "inputs": sha256(TRAIN)}
-    spec, images = build_trial(job.model, params), torch.from_numpy(train.images[fit])
-    guide = guide_of(job, params, spec, seed, images, identity | {"hold-out": str(params.data.holdout)})
+    spec, images = build_trial(job.model, params), torch.from_numpy(train.images[fit]).to(settle(params.training).torch)
+    try:
+        guide = guide_of(job, params, spec, seed, images, identity | {"hold-out": str(params.data.holdout)})
+    except DivergedError as error:
+        log.warning("%s This trial counts as failed.", error.message)
+        _write(job, failed=1, images_seen=0, rows=[], history=[])
+        return
     trainer = Trainer(spec, images, params.training, params.objective, seed, _checkpoint(job), identity, guide)
     trainer.resume()
     failed = _train(job, trainer, view)
@@ -60,10 +68,19 @@ def trial(job: Job, params: TrialParams, view: View) -> None:
         else:
             failed = len(trainer.history)
     seen = len(trainer.history) * (len(fit) // params.training.batch) * params.training.batch
+    _write(job, failed, seen, rows, trainer.history)
+
+
+def _write(
+    job: Job, failed: int, images_seen: int, rows: list[dict[str, Any]], history: list[dict[str, float]]
+) -> None:
+    """Write scores.csv, with a row of empty scores for a trial that failed in an epoch, and history.csv."""
+    seed = int(job.seeds)
     table = pd.DataFrame(rows or [{}], columns=["rung", "main", *SCORES])
-    for place, (name, value) in enumerate({"seed": seed, "failed_in_epoch": failed, "images_seen": seen}.items()):
+    columns = {"seed": seed, "failed_in_epoch": failed, "images_seen": images_seen}
+    for place, (name, value) in enumerate(columns.items()):
         table.insert(place, name, value)
-    history = [{"seed": seed} | row for row in trainer.history]
+    history = [{"seed": seed} | row for row in history]
     # With its head alone where the first epoch failed.
     write_csv(job.outputs[1], pd.DataFrame(history) if history else pd.DataFrame(columns=["seed", "epoch"]))
     write_csv(job.outputs[0], table)

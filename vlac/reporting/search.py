@@ -110,8 +110,8 @@ def _seconds(of_trial: pd.DataFrame) -> str:
 
 def _model(trial: Trial) -> str:
     match trial.model.kind:
-        case "vlac":
-            return f"vlac, K = ({', '.join(map(str, trial.model.K))})"
+        case "vlac" | "vlac_plus" as kind:
+            return f"{kind}, K = ({', '.join(map(str, trial.model.K))})"
         case "gmdgm":
             return f"gmdgm, K = {trial.model.K}, d = {trial.model.z}"
     return "vlae"

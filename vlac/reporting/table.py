@@ -69,7 +69,8 @@ def write_table(params: Params, root: Path = Path()) -> None:
         paragraph(_comparability(params, source)),
         _main_table(rows),
         measures(params),
-        *differences_of_rows({row.label: row.scores["acc"].tolist() for row in rows if row.scores is not None}),
+        # Not the parts of VLAC+: they share seeds and pretext with its row, and are no independent samples.
+        *differences_of_rows({r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None}),
         rungs_against_factors(params, labels, factors),
         notes(params, source, labels, scores),
     ]

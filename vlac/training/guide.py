@@ -1,5 +1,6 @@
 """What guides the main rung's clusters of VLAC+ beside the bound: neighbours among pretext features share a cluster."""
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,14 @@ class Guide:
     pretext: Pretext
     pairs: Pairs
     weight: float
+
+    @property
+    def signature(self) -> str:
+        """The SHA-256 of the network's weights: a ladder begun on another network cannot go on with this one."""
+        digest = hashlib.sha256()
+        for value in self.pretext.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def seen(self, chosen: Tensor) -> Tensor:
         """Return the features, float (B, size), of the training images of these indices, int64 (B,)."""

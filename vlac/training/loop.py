@@ -21,7 +21,7 @@ from vlac.training.step import Step
 NOISE = 0x5BD1E995
 """Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
 
-CHECKPOINT_SECONDS = 10.0
+CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
 
 
@@ -69,6 +69,9 @@ class Trainer:
         self.model = Ladder(spec).to(device).train()
         if guide:
             self.model.adopt(guide.pretext)
+            self.identity["pretext"] = guide.signature
+        elif spec.pretext:
+            raise ValueError("VLAC+ is trained with a guide, whose pretext network it takes over")
         # A stream of its own: with the same seed the noise would repeat the draws of the weights.
         self.generator = torch.Generator(device).manual_seed(seed ^ NOISE)
         priors = list(self.model.priors.parameters())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vlac.errors import VlacError
+from vlac.errors import DivergedError, VlacError
 from vlac.models.ladder import to_input
 from vlac.models.load import read_archive, write_archive
 from vlac.models.pretext import TRANSFORMS, Pretext, dihedral, normalise
@@ -36,7 +36,7 @@ class PretextTrainer:
     """Trains the network of one seed, epoch by epoch, with a checkpoint after each.
 
     Args:
-        images: uint8 (N, 32, 32, 3), on the device.
+        images: uint8 (N, 32, 32, 3); brought to the device as they are, unless they are there already.
         settings: the pretext's parameters.
         K: clusters to learn from the features.
         seed: of weights, shuffling and draws.
@@ -47,7 +47,7 @@ class PretextTrainer:
     def __init__(
         self, images: Tensor, settings: Settings, K: int, seed: int, device: Device, identity: dict[str, str]
     ) -> None:
-        self.images, self.settings, self.seed, self.device = images, settings, seed, device
+        self.images, self.settings, self.seed, self.device = images.to(device.torch), settings, seed, device
         # The weight of the mutual information belongs to the ladder's training, which comes after.
         of = {"settings": settings.model_dump(exclude={"weight"}), "K": K, "seed": seed, "device": str(device)}
         key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
@@ -69,7 +69,8 @@ class PretextTrainer:
         """Return the trained network, from where an earlier run left it.
 
         Raises:
-            VlacError: its file is damaged, or the loss is not finite.
+            VlacError: its file is damaged.
+            DivergedError: the loss is not finite.
         """
         state = self._load()
         if state["finished"]:
@@ -79,7 +80,10 @@ class PretextTrainer:
             started = time.monotonic()
             loss = self._epoch(epoch)
             if not math.isfinite(loss):
-                raise VlacError(f"The pretext task became NaN in epoch {epoch + 1}.", "Lower pretext.lr.")
+                raise DivergedError(
+                    f"The pretext of seed {self.seed} became NaN or infinite in epoch {epoch + 1}.",
+                    "Lower the model's pretext.lr in params.yaml and run again.",
+                )
             rate = self.steps * self.settings.batch / (time.monotonic() - started)
             log.info("pretext seed %d, epoch %d: cross-entropy %.3f, %.0f images/s", self.seed, epoch + 1, loss, rate)
             self._save(epoch + 1, finished=False)
@@ -134,9 +138,9 @@ class PretextTrainer:
         return x
 
     def _orbit_parts(self, images: Tensor) -> Any:
+        # Without autocast, because a trained model is evaluated without it: the same picture, the same features.
         for start in range(0, len(images), ROWS):
-            with self.device.autocast():
-                yield self.network.orbit(to_input(images[start : start + ROWS]))
+            yield self.network.orbit(to_input(images[start : start + ROWS]))
 
     def _orbits(self, images: Tensor) -> Tensor:
         return torch.cat(list(self._orbit_parts(images)))
@@ -148,8 +152,6 @@ class PretextTrainer:
         write_archive(self.path, content)
 
     def _load(self) -> dict[str, Any]:
-        for leftover in self.path.parent.glob(f".{self.path.name}.*.tmp"):
-            leftover.unlink(missing_ok=True)  # half a file, of a process killed while it wrote
         try:
             state = read_archive(self.path)
             self.network.load_state_dict(state["network"])
