@@ -11,7 +11,7 @@ from vlac.training import Trainer
 TEMPERATURE = 0.5
 
 
-def shipped(case: Case) -> tuple[Block, Ladder]:
+def shipped(case: Case, seed: int = 0) -> tuple[Block, Ladder]:
     """Return the shipped loop, and its network.
 
     A block is an epoch with its bookkeeping, but of few steps: a real training spreads that over more. No checkpoint
@@ -24,6 +24,6 @@ def shipped(case: Case) -> tuple[Block, Ladder]:
     temperature = {"temperature_start": TEMPERATURE, "temperature_end": TEMPERATURE, "temperature_until": 0.0}
     objective = Objective.model_validate({"kl_z": case.kl_z} | weights | temperature)
     training = Training.model_validate(schedule | machine)
-    trainer = Trainer(case.spec, case.images, training, objective, 0, Path("unused"), {})
+    trainer = Trainer(case.spec, case.images, training, objective, seed, Path("unused"), {})
     epochs = trainer.epochs(checkpoint_seconds=float("inf"))
     return lambda: next(epochs), trainer.model

@@ -40,7 +40,7 @@ def speed_table(bench: Bench, found: Mapping[str, Measured]) -> str:
     heads = ["model", *sides, *(f"ours / {side}" for side in others), *(f"of peak, {side}" for side in sides)]
     rows = []
     for model, one in found.items():
-        cells = [_spread(one.speeds[side]) if side in one.speeds else "" for side in sides]
+        cells = [spread(one.speeds[side]) if side in one.speeds else "" for side in sides]
         cells += [f"{one.rate('ours') / one.rate(side):.2f}" if side in one.speeds else "" for side in others]
         reached = {side: one.reached(side, bench.peaks, bench.bfloat16) for side in one.speeds}
         cells += [f"{reached[side]:.0%}" if side in reached else "" for side in sides]
@@ -98,9 +98,10 @@ def ablation_table(bench: Bench, name: str, preset: Preset, spec: Spec) -> str:
     blocks = {recipe.name: plain(case, recipe) for recipe in way} | {"ours": shipped(case)[0]}
     found = rates(case, blocks, bench.rounds)
     first = statistics.median(found["plain"])
-    rows = [[side, _spread(values), f"{statistics.median(values) / first:.2f}"] for side, values in found.items()]
+    rows = [[side, spread(values), f"{statistics.median(values) / first:.2f}"] for side, values in found.items()]
     return aligned(("loop", "images/s", "over plain"), rows)
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Return the median, and the smallest and largest in brackets."""
     return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
