@@ -9,8 +9,8 @@ from cases import Block, Case, Clock, rates
 from count import Cost, count, parameter_bytes, saved_bytes, total
 from peak import Peaks
 from plain_loop import Recipe, plain
-from shipped_loop import shipped
-from unit import Preset
+from shipped_loop import operator_by_operator, shipped
+from unit import Preset, noise_case
 
 from vlac.models.spec import Spec
 from vlac.training.device import settle_precision
@@ -35,9 +35,8 @@ class Bench:
         return settle_precision(self.device, "auto")
 
     def case(self, preset: Preset, spec: Spec, steps: int) -> Case:
-        """Return a training of so many steps a block, on images of noise: their content changes no time."""
-        images = torch.randint(256, (steps * preset.batch, 32, 32, 3), dtype=torch.uint8)
-        return Case(spec, images, preset.batch, preset.lr, preset.kl_z, self.threads, self.device, self.clock)
+        """Return a training of so many steps a block, on what all parts share."""
+        return noise_case(preset, spec, steps, self.threads, self.device, self.clock)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Measured:
 
 def measured(bench: Bench, name: str, preset: Preset, spec: Spec, sides: Sequence[str]) -> Measured:
     """Count one step of ours, and let the sides take turns."""
-    step, model = shipped(bench.case(preset, spec, 1))
+    step, model = operator_by_operator(bench.case(preset, spec, 1))
     costs = count(step)
     saved = saved_bytes(step, model)
     case = bench.case(preset, spec, STEPS[bench.device.type][name])

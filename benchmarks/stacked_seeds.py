@@ -13,7 +13,8 @@ from collections.abc import Callable
 from unittest.mock import patch
 
 import torch
-from plain_loop import LR, OBJECTIVE, Block, Case
+from cases import Block, Case
+from shipped_loop import TEMPERATURE
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
@@ -28,11 +29,11 @@ class Loss(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
-        self.ladder = Ladder(case.spec)
+        self.ladder, self.kl_z = Ladder(case.spec), case.kl_z
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of images x, float (B, 3, 32, 32), and the sum of the bound, to be recorded."""
-        terms = bound(self.ladder, x, OBJECTIVE.temperature_end, OBJECTIVE.kl_z)
+        terms = bound(self.ladder, x, TEMPERATURE, self.kl_z)
         return -terms.elbo.mean(), terms.elbo.sum()
 
 
@@ -43,7 +44,7 @@ def stacked(case: Case, seeds: int) -> Block:
     bfloat16 = settle_precision(case.device, "auto")
     if bfloat16:
         _normalise_in_float32(frame)
-    optimiser = torch.optim.Adam(params.values(), lr=LR, fused=True, capturable=case.device.type == "cuda")
+    optimiser = torch.optim.Adam(params.values(), lr=case.lr, fused=True, capturable=case.device.type == "cuda")
     images = case.images.to(case.device)
     chosen = torch.zeros(seeds, case.batch, dtype=torch.int64, device=case.device)
     sums = torch.zeros(seeds, device=case.device)

@@ -15,22 +15,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import torch
-from plain_loop import LR, OBJECTIVE, Block
+from cases import Block
+from machine import machine
+from shipped_loop import shipped
 from torch import Tensor, nn
 from torch.nn import functional as F
-from training_speed import NETWORKS, machine
+from unit import MAIN, PRESETS, noise_case, table_models
 
 from vlac.models import networks
 from vlac.models.objective import bound
-from vlac.params.schema import Training
-from vlac.training import Trainer, step
+from vlac.training import step
 from vlac.training.allocator import keep_freed_memory
 from vlac.training.device import Device
 
-STEPS = {"small": 6, "VLAE-size": 2}
+STEPS = {"svhn_small": 6, "svhn_paper": 2}
+"""Steps of a block, by preset: a second or two."""
 
 
 class SubPixel(nn.ConvTranspose2d):
@@ -122,10 +124,10 @@ SIDES: dict[str, Callable[[], object]] = {
 }
 
 
-def work(side: str, network: str, batch: int) -> None:
+def work(side: str, preset: str, batch: int) -> None:
     """Be one side: train a block for each line of standard input and print its seconds of processor time."""
     SIDES[side]()
-    run = block_of(network, batch)
+    run = block_of(preset, batch)
 
     def serve() -> None:
         torch.set_num_threads(1)
@@ -144,20 +146,16 @@ def work(side: str, network: str, batch: int) -> None:
         serve()
 
 
-def block_of(network: str, batch: int) -> Block:
+def block_of(preset: str, batch: int) -> Block:
     """Return a block of the shipped loop."""
-    torch.set_num_threads(1)
-    spec = next(spec for title, spec in NETWORKS.items() if title.startswith(network))
-    settings = {"epochs": 1_000_000, "batch": batch, "lr": LR, "lr_prior": LR, "precision": "auto", "device": "cpu"}
-    training = Training.model_validate(settings | {"threads": 1, "at_once": 1})
-    images = torch.randint(256, (STEPS[network] * batch, 32, 32, 3), dtype=torch.uint8)
-    epochs = Trainer(spec, images, training, OBJECTIVE, 0, Path("unused"), {}).epochs(float("inf"))
-    return lambda: next(epochs)
+    settings = replace(PRESETS[preset], batch=batch)
+    case = noise_case(settings, table_models(settings)[MAIN], STEPS[preset], threads=1, device=torch.device("cpu"))
+    return shipped(case)[0]
 
 
-def measure(sides: list[str], network: str, batch: int, rounds: int) -> None:
+def measure(sides: list[str], preset: str, batch: int, rounds: int) -> None:
     """Print each side's images per second of processor time, and the ratio to the first side, round by round."""
-    command = [sys.executable, __file__, "--batch", str(batch), "--network", network, "--work"]
+    command = [sys.executable, __file__, "--batch", str(batch), "--preset", preset, "--work"]
     pipes = {
         side: subprocess.Popen([*command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for side in sides
@@ -172,7 +170,7 @@ def measure(sides: list[str], network: str, batch: int, rounds: int) -> None:
                 process.stdin.flush()
             answer = process.stdout.readline().strip()
             if turn > 0:
-                found[side].append(STEPS[network] * batch / float(answer))
+                found[side].append(STEPS[preset] * batch / float(answer))
                 print(f"round {turn}, {side}: {found[side][-1]:.0f} images/s", file=sys.stderr, flush=True)
             elif answer != "ready":
                 raise SystemExit(f"{side} did not start")
@@ -181,24 +179,25 @@ def measure(sides: list[str], network: str, batch: int, rounds: int) -> None:
     for side, values in found.items():
         ratios = [value / base for value, base in zip(values, found[sides[0]], strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"| {network}, {batch} | {side} | {statistics.median(values):.0f} | {spread} |", flush=True)
+        print(f"| {preset}, {batch} | {side} | {statistics.median(values):.0f} | {spread} |", flush=True)
 
 
 def main() -> None:
     """Measure the sides asked for."""
     parser = argparse.ArgumentParser(description="Single changes to the training step, on one CPU thread.")
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES))
-    parser.add_argument("--network", choices=list(STEPS), default="small")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--preset", choices=list(STEPS), default="svhn_small")
+    parser.add_argument("--batch", type=int, help="default: the preset's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work", choices=list(SIDES), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    batch = options.batch or PRESETS[options.preset].batch
     if options.work:
-        work(options.work, options.network, options.batch)
+        work(options.work, options.preset, batch)
         return
     print(f"{machine(torch.device('cpu'))}, load {os.getloadavg()[0]:.1f}. Per second of processor time, one thread.")
-    print("| network, batch | side | images/s | over the first, round by round |\n| --- | --- | --- | --- |")
-    measure(options.sides, options.network, options.batch, options.rounds)
+    print("| preset, batch | side | images/s | over the first, round by round |\n| --- | --- | --- | --- |")
+    measure(options.sides, options.preset, batch, options.rounds)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from cases import rates
 from count import Cost, total
 from kinds import KINDS, OPTIMISER
 from plain_loop import Recipe, ingredients, plain
-from shipped_loop import shipped
+from shipped_loop import operator_by_operator, shipped
 from unit import ONE_RUNG, Preset, unit_seconds
 
 from vlac.models.spec import Spec
@@ -40,7 +40,7 @@ def speed_table(bench: Bench, found: Mapping[str, Measured]) -> str:
     heads = ["model", *sides, *(f"ours / {side}" for side in others), *(f"of peak, {side}" for side in sides)]
     rows = []
     for model, one in found.items():
-        cells = [_spread(one.speeds[side]) if side in one.speeds else "" for side in sides]
+        cells = [spread(one.speeds[side]) if side in one.speeds else "" for side in sides]
         cells += [f"{one.rate('ours') / one.rate(side):.2f}" if side in one.speeds else "" for side in others]
         reached = {side: one.reached(side, bench.peaks, bench.bfloat16) for side in one.speeds}
         cells += [f"{reached[side]:.0%}" if side in reached else "" for side in sides]
@@ -65,7 +65,7 @@ def profile_table(bench: Bench, name: str, preset: Preset, one: Measured) -> str
     The shares are the profiler's, the time that they share is that of a step without the profiler.
     """
     profiled = bench.case(preset, one.case.spec, PROFILED[bench.device.type][name])
-    seconds = seconds_by_kind(shipped(profiled)[0], bench.device)
+    seconds = seconds_by_kind(operator_by_operator(profiled)[0], bench.device)
     whole, step = sum(seconds.values()), one.case.batch / one.rate("ours")
     rows = []
     for kind in KINDS:
@@ -98,9 +98,10 @@ def ablation_table(bench: Bench, name: str, preset: Preset, spec: Spec) -> str:
     blocks = {recipe.name: plain(case, recipe) for recipe in way} | {"ours": shipped(case)[0]}
     found = rates(case, blocks, bench.rounds)
     first = statistics.median(found["plain"])
-    rows = [[side, _spread(values), f"{statistics.median(values) / first:.2f}"] for side, values in found.items()]
+    rows = [[side, spread(values), f"{statistics.median(values) / first:.2f}"] for side, values in found.items()]
     return aligned(("loop", "images/s", "over plain"), rows)
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Return the median, and the smallest and largest in brackets."""
     return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"

@@ -1,11 +1,12 @@
-"""Speed of training, all of it side by side in one run: count, measured peaks, loops, the unit of work, profile.
+"""Speed of training, all of it side by side in one run: count, measured peaks, loops, profile, unit, seeds at once.
 
     python benchmarks/training_speed.py            prints Markdown tables; some five minutes on a CPU
 
 Ours is `vlac.training.Trainer`, called as a training stage calls it. Plain is what one writes first: float32, NCHW
 memory, a shuffling DataLoader over float tensors, torch.optim.Adam as it comes, and `.item()` on every loss of every
 step. Pythae is its own VAE and trainer, where it is installed (`pip install -c constraints.txt -e ".[bench]"`). All
-sides of a row train the same network on the same objective, images, batch and number of threads.
+sides of a row train the same network on the same objective, images, batch and number of threads. torch, numpy, scipy,
+pandas, matplotlib, scikit-learn and pydantic are enough to run it.
 """
 
 import argparse
@@ -13,15 +14,19 @@ import importlib.util
 import sys
 import time
 
-from bench import Bench, measured
+from bench import STEPS, Bench, measured
 from machine import machine
 from peak import measure
+from seeds_at_once import BASE, THREADS, seeds_table
 from tables import ablation_table, count_table, profile_table, reachable_row, speed_table, unit_row
-from unit import ONE_RUNG, PRESETS, SEEDS, SVHN_IMAGES, one_rung_vae, table_models
+from unit import MAIN, ONE_RUNG, PRESETS, SEEDS, SVHN_IMAGES, one_rung_vae, table_models
 
 from vlac.errors import VlacError
 from vlac.reporting.markdown import aligned, paragraph
 from vlac.training.device import settle_device
+
+AT_ONCE = {"cpu": (2,), "cuda": (1, 2, 4, 8)}
+"""Numbers of seeds trained at once, by device."""
 
 
 def report(bench: Bench, pythae: bool, ablation: bool) -> None:
@@ -42,18 +47,17 @@ def report(bench: Bench, pythae: bool, ablation: bool) -> None:
             print(f"{name}: {model}", file=sys.stderr, flush=True)
             sides = ["plain", "ours", *(["pythae"] if pythae and model == ONE_RUNG else [])]
             found[model] = measured(bench, name, preset, spec, sides)
-        main = list(models)[1]
         _print(f"### {name}: batch {preset.batch}")
         _print(count_table(found))
         _print(f"Images per second, and the fraction of the peak: ours in {ours}, the others in float32.")
         _print(speed_table(bench, found))
-        _print(f"Where the time of ours goes, {main}:")
-        _print(profile_table(bench, name, preset, found[main]))
+        _print(f"Where the time of ours goes, {MAIN}:")
+        _print(profile_table(bench, name, preset, found[MAIN]))
         if ablation:
-            _print(f"From plain to ours, {main}:")
-            _print(ablation_table(bench, name, preset, models[main]))
+            _print(f"From plain to ours, {MAIN}:")
+            _print(ablation_table(bench, name, preset, models[MAIN]))
         units.append(unit_row(name, preset, found))
-        reachable.append(reachable_row(bench, name, found[main]))
+        reachable.append(reachable_row(bench, name, found[MAIN]))
     _print("### Seconds per unit")
     _print(
         f"One unit: {len(table_models(PRESETS['svhn_paper']))} models, {SEEDS} seeds each, {SVHN_IMAGES:,} images an "
@@ -68,6 +72,14 @@ def report(bench: Bench, pythae: bool, ablation: bool) -> None:
     )
     limits = ("preset", "plain's part of the float32 peak", f"{ours} / float32 peak", "all arithmetic at the peak")
     _print(aligned((*limits, "every part at peak or copy speed", "measured"), reachable))
+    _print("### Seeds at once")
+    _print(
+        f"Images per second of ours, all seeds together, by the clock on the wall: {MAIN}, threads per seed: "
+        f"{bench.threads}. One after the other is `training.at_once: 1`, threads are `training.at_once: S`."
+    )
+    steps = STEPS[bench.device.type]
+    cases = {name: bench.case(preset, table_models(preset)[MAIN], steps[name]) for name, preset in PRESETS.items()}
+    _print(seeds_table(cases, AT_ONCE[bench.device.type], (BASE, THREADS), bench.rounds))
 
 
 def _print(text: str) -> None:
@@ -107,7 +119,10 @@ def main() -> None:
     report(Bench(device, options.threads, options.rounds, peaks, clock), pythae, options.ablation)
     wall, used = time.perf_counter() - started, time.process_time() - used
     timed = "processor time" if options.processor_time else "wall time"
-    _print(f"{wall:.0f} s, of which this process had a core for {used / wall:.0%}. The loops were timed by {timed}.")
+    _print(
+        f"{wall:.0f} s, of which this process had a core for {used / wall:.0%}. "
+        f"The loops of the presets were timed by {timed}."
+    )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,12 @@ A preset's numbers stand here a second time, because a machine that only trains 
 tests/test_benchmarks.py holds them against the files.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import torch
+from cases import Case, Clock
 
 from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
 from vlac.params.schema import GmDgm, Likelihood, Network, Vlac
@@ -15,6 +19,9 @@ SEEDS = 10
 RUNG = 3
 SCALE = 0.15
 ONE_RUNG = "VAE, rung 3 alone"
+
+MAIN = "VLAC, K = (1, 1, 50, 1)"
+"""The model of the unit that stands for all where one is enough."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,14 @@ def table_models(preset: Preset) -> dict[str, Spec]:
 def one_rung_vae(preset: Preset) -> Spec:
     """Return the plain VAE with the GM-DGM's encoder and decoder, of unit scale as pythae's squared error has it."""
     return Spec({RUNG: 1}, {RUNG: preset.gmdgm_z}, preset.channels, preset.hidden, "gaussian", scale=1.0)
+
+
+def noise_case(
+    preset: Preset, spec: Spec, steps: int, threads: int, device: torch.device, clock: Clock = time.perf_counter
+) -> Case:
+    """Return a training of so many steps a block, on images of noise: their content changes no time."""
+    images = torch.randint(256, (steps * preset.batch, 32, 32, 3), dtype=torch.uint8)
+    return Case(spec, images, preset.batch, preset.lr, preset.kl_z, threads, device, clock)
 
 
 def unit_seconds(rates: Mapping[str, float], epochs: int) -> float:

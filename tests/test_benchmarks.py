@@ -1,5 +1,9 @@
 """What the benchmark counts and adds up, against figures worked out by hand, and against the presets."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,17 +14,31 @@ from count import Cost, count, saved_bytes, total
 from kinds import CONVOLUTIONS, COPIES, DATA, KINDS, NORM, OPTIMISER, OTHER, PRODUCTS, RELU, REST, kind
 from peak import Peaks
 from plain_loop import Recipe, plain
-from shipped_loop import shipped
+from seeds_at_once import compare, in_threads, in_turn, seeds_row
+from shipped_loop import operator_by_operator
 from torch import nn
 from torch.nn import functional as F
-from unit import PRESETS, RUNG, Preset, one_rung_vae, table_models, unit_seconds
+from unit import MAIN, PRESETS, RUNG, Preset, one_rung_vae, table_models, unit_seconds
 
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import bound
 from vlac.models.spec import gmdgm_spec, vlac_spec, vlae_spec
 from vlac.params import Vlac, VlacPlus, load_params
 
+HIDDEN = ("tqdm", "yaml", "mlflow", "filelock", "dvc", "snakemake", "requests", "pythae")
 SMALL = Preset((4, 4, 8), 8, (2, 2, 3, 2), 3, "enumerated", epochs=1, batch=4, lr=1e-3)
+
+
+WHOLE_RUN = f"""
+import sys
+sys.modules.update(dict.fromkeys({HIDDEN}, None))  # as if they were not installed
+import bench, peak, tables, training_speed
+from unit import Preset
+training_speed.PRESETS = dict.fromkeys(training_speed.PRESETS, {SMALL})
+bench.STEPS["cpu"] = tables.PROFILED["cpu"] = dict.fromkeys(training_speed.PRESETS, 1)
+peak.SIZES["cpu"], peak.COPIES["cpu"], peak.SECONDS = (16,), (1, 1), 0.01
+training_speed.main()
+"""
 
 
 def case(model: str, steps: int = 1) -> Case:
@@ -82,7 +100,8 @@ def test_saved_bytes_are_those_kept_for_the_backward_pass_without_the_parameters
 @pytest.mark.parametrize("model", ["VLAE", "VLAC, K = (1, 5, 50, 1)", "GM-DGM, K = 50"])
 def test_plain_and_ours_do_the_same_arithmetic(model):
     ours, theirs = (
-        total(count(block).values()).flops for block in (shipped(case(model))[0], plain(case(model), Recipe()))
+        total(count(block).values()).flops
+        for block in (operator_by_operator(case(model))[0], plain(case(model), Recipe()))
     )
     assert ours == theirs > 0
 
@@ -129,7 +148,7 @@ def test_operators_have_kinds_and_what_moves_nothing_has_none(name, expected):
 
 
 def test_the_profile_finds_every_part_of_a_step():
-    seconds = seconds_by_kind(shipped(case("VLAC, K = (1, 5, 50, 1)"))[0], torch.device("cpu"))
+    seconds = seconds_by_kind(operator_by_operator(case("VLAC, K = (1, 5, 50, 1)"))[0], torch.device("cpu"))
     assert set(seconds) == set(KINDS)
     assert all(value > 0 for name, value in seconds.items() if name != REST)
 
@@ -147,6 +166,39 @@ def test_rates_leave_the_first_round_out_and_divide_images_by_the_clock():
     images = torch.zeros(16, 32, 32, 3, dtype=torch.uint8)
     timed = Case(one_rung_vae(SMALL), images, 4, 1e-3, "sampled", 1, torch.device("cpu"), lambda: next(ticks))
     assert rates(timed, {"side": lambda: None}, rounds=2) == {"side": [8.0, 2.0]}
+
+
+def test_threads_train_the_seeds_as_one_after_the_other_does():
+    one = case(MAIN, steps=2)
+    in_order = [row for row, _ in in_turn(one, 2)()]
+    with in_threads(one, 2) as block:
+        assert [row for row, _ in block()] == in_order
+    assert in_order[0] != in_order[1]
+
+
+@pytest.mark.parametrize("way", ["one after the other", "threads", "stacked"])
+def test_every_way_of_training_seeds_runs_and_is_timed_by_the_wall(way):
+    timed = replace(case(MAIN), clock=lambda: 0.0)  # would divide by zero
+    found = compare(timed, 2, [way], rounds=2)
+    assert set(found) == {way}
+    assert len(found[way]) == 2
+    assert all(rate > 0 for rate in found[way])
+
+
+def test_a_row_of_seeds_is_the_medians_over_the_first_ways():
+    found = {"one after the other": [90.0, 100.0, 130.0], "threads": [150.0, 180.0, 120.0]}
+    assert seeds_row("tiny", 2, found) == ["tiny", "2", "100 (90-130)", "150 (120-180)", "1.50"]
+
+
+@pytest.mark.slow
+def test_the_whole_run_needs_neither_engines_nor_tracking_nor_yaml():
+    path = os.pathsep.join([".", "benchmarks"])
+    command = [sys.executable, "-c", WHOLE_RUN, "--device", "cpu", "--rounds", "1"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    _, at_once = done.stdout.split("### Seeds at once")
+    rows = [line.split("|")[1:3] for line in at_once.splitlines() if line.startswith("| svhn")]
+    assert [[cell.strip() for cell in row] for row in rows] == [["svhn_small", "2"], ["svhn_paper", "2"]]
 
 
 def test_pythae_trains_the_same_network_on_the_same_objective():
@@ -167,4 +219,4 @@ def test_pythae_trains_the_same_network_on_the_same_objective():
     torch.testing.assert_close(theirs, -ours - constant, rtol=1e-5, atol=0)
     assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in ladder.parameters())
     block = pythae_loop.pythae(one)
-    assert total(count(block).values()).flops == total(count(shipped(one)[0]).values()).flops
+    assert total(count(block).values()).flops == total(count(operator_by_operator(one)[0]).values()).flops
