@@ -38,8 +38,8 @@ sys.meta_path[:] = [Blind(finder) for finder in sys.meta_path]
 
 
 def beyond(packages: tuple[str, ...]) -> list[str]:
-    """Return the installed modules that neither the packages nor what they depend on have brought."""
-    brought: set[str] = set()
+    """Return the installed modules that neither the packages nor what they depend on have brought, but for vlac's."""
+    brought: set[str] = {"vlac"}  # where it is installed, the folder at hand comes first all the same
     queue = [canonicalize_name(name) for name in packages]
     while queue:
         name = queue.pop()
