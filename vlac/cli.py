@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from vlac import __version__
 from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.params.schema import Params
-from vlac.params.search import TrialParams
 from vlac.params.trials import SEARCH, load_search
 from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.stages.definitions import VLAE
@@ -122,20 +122,12 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from vlac import tracking
     from vlac.pipeline.train import discard_checkpoints, train
 
     job = Job(STAGES["train"], model=options.model, seeds=options.seeds)
     if options.model == VLAE:
         job = Job(STAGES["train_vlae"], seeds=options.seeds)
-
-    def work(params: Params) -> None:
-        with tracking.training(job) as view:
-            train(job, params, view)
-
-    run_stage(job, work)
-    discard_checkpoints(job)
-    tracking.publish(job)
+    _train_and_publish(job, train, discard_checkpoints)
 
 
 def _probe(options: argparse.Namespace) -> None:
@@ -169,18 +161,9 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def _trial(options: argparse.Namespace) -> None:
-    from vlac import tracking
     from vlac.pipeline.trial import discard_checkpoint, trial
 
-    job = Job(SEARCH_STAGES["trial"], model=options.name, seeds=options.seed)
-
-    def work(params: TrialParams) -> None:
-        with tracking.training(job) as view:
-            trial(job, params, view)
-
-    run_stage(job, work)
-    discard_checkpoint(job)
-    tracking.publish(job)
+    _train_and_publish(Job(SEARCH_STAGES["trial"], model=options.name, seeds=options.seed), trial, discard_checkpoint)
 
 
 def _search(options: argparse.Namespace) -> None:
@@ -247,6 +230,18 @@ def _unpack(options: argparse.Namespace) -> int:
         if advice := still_needed(seen, left):
             print(advice)
     return 2 if seen.refused else 0
+
+
+def _train_and_publish(job: Job, train: Callable[[Job, Any, Any], None], discard: Callable[[Job], None]) -> None:
+    from vlac import tracking
+
+    def work(params: Params) -> None:
+        with tracking.training(job) as view:
+            train(job, params, view)
+
+    run_stage(job, work)
+    discard(job)  # only now that the manifest stands
+    tracking.publish(job)
 
 
 def _run_and_publish(job: Job, work: Callable[[Job, Params], None]) -> None:
