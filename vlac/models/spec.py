@@ -60,6 +60,12 @@ def vlae_spec(network: Network, likelihood: Likelihood) -> Spec:
     return _spec(dict.fromkeys(range(1, L + 1), 1), dict(enumerate(network.z, start=1)), network, likelihood)
 
 
+def model_spec(model: Vlac | GmDgm, rung: int, network: Network, likelihood: Likelihood) -> Spec:
+    """Return a model of params.yaml built around `rung`."""
+    build = vlac_spec if isinstance(model, Vlac) else gmdgm_spec
+    return build(model, rung, network, likelihood)  # type: ignore[arg-type]
+
+
 def vlac_spec(model: Vlac, rung: int, network: Network, likelihood: Likelihood) -> Spec:
     """Return VLAC with its largest mixture on `rung`: that entry of K changes places with the one it finds there."""
     K = list(model.K)

@@ -13,15 +13,15 @@ from vlac.data.split import Split
 from vlac.errors import VlacError
 from vlac.files import read_json, sha256, write_csv
 from vlac.models.load import save_models
-from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
-from vlac.params.schema import L, Params, Vlac, VlacPlus, seeds_of
+from vlac.models.spec import Spec, model_spec, vlae_spec
+from vlac.params.schema import L, Params, VlacPlus, seeds_of
 from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
 from vlac.training import Trainer, train_at_once
 from vlac.training.allocator import keep_freed_memory
 from vlac.training.checkpoint import FOLDER
-from vlac.training.device import settle, settle_device
+from vlac.training.device import settle
 from vlac.training.guide import Guide
 from vlac.training.pretext import PretextTrainer
 from vlac.training.progress import Progress
@@ -53,14 +53,11 @@ def train(job: Job, params: Params, view: View) -> None:
     """
     keep_freed_memory()
     name = job.model or VLAE
-    device = settle_device(params.training.device, params.training.threads)
-    images = torch.from_numpy(Split.load(TRAIN).images).to(device)  # one copy, which all seeds share
+    images = torch.from_numpy(Split.load(TRAIN).images).to(
+        settle(params.training).torch
+    )  # one copy, which all seeds share
     spec = build_spec(job, params)
-    identity = {
-        "parameters": fingerprint(params, job.params),
-        "code": code_hash(job.stage),
-        "inputs": " ".join(sha256(path) for path in ([TRAIN, RUNG] if job.model else [TRAIN])),
-    }
+    identity = identity_of(job, params, [TRAIN, RUNG] if job.model else [TRAIN])
     weights: dict[int, dict[str, torch.Tensor]] = {}
     histories: dict[int, list[dict[str, float]]] = {}
 
@@ -108,6 +105,15 @@ def discard_checkpoints(job: Job) -> None:
         _checkpoint(job, seed).unlink(missing_ok=True)
 
 
+def identity_of(job: Job, params: Params, inputs: list[Path]) -> dict[str, str]:
+    """Return the hashes of all that a job's training depends on, by which its checkpoints are told from others."""
+    return {
+        "parameters": fingerprint(params, job.params),
+        "code": code_hash(job.stage),
+        "inputs": " ".join(map(sha256, inputs)),
+    }
+
+
 def guide_of(
     job: Job, params: Params, spec: Spec, seed: int, images: torch.Tensor, identity: dict[str, str]
 ) -> Guide | None:
@@ -132,9 +138,7 @@ def build_spec(job: Job, params: Params) -> Spec:
     rung = settled.get("rung") if isinstance(settled, dict) else None
     if type(rung) is not int or not 1 <= rung <= L:
         raise VlacError(f"{RUNG} names no rung.", "Run the stage rung again.")
-    model = params.models[job.model]
-    build = vlac_spec if isinstance(model, Vlac) else gmdgm_spec
-    return build(model, rung, params.network, params.likelihood)  # type: ignore[arg-type]
+    return model_spec(params.models[job.model], rung, params.network, params.likelihood)
 
 
 def _checkpoint(job: Job, seed: int) -> Path:

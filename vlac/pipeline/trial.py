@@ -15,15 +15,13 @@ from vlac.errors import DivergedError
 from vlac.evaluation.codes import Codes, encode_images
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi
 from vlac.evaluation.probing import best_rung, probe_codes
-from vlac.files import sha256, write_csv
-from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
-from vlac.params.schema import GmDgm, Vlac
-from vlac.params.search import TrialParams
+from vlac.files import write_csv
+from vlac.models.spec import Spec, model_spec, vlae_spec
+from vlac.params.schema import Vlac
+from vlac.params.search import TrialParams, Vlae
 from vlac.pipeline.seconds import note_seconds, seconds_of
-from vlac.pipeline.train import TRAIN, View, guide_of
+from vlac.pipeline.train import TRAIN, View, guide_of, identity_of
 from vlac.stages.definitions import Job
-from vlac.stages.manifest import code_hash
-from vlac.stages.view import fingerprint
 from vlac.training import Trainer
 from vlac.training.allocator import keep_freed_memory
 from vlac.training.checkpoint import FOLDER
@@ -48,7 +46,7 @@ def trial(job: Job, params: TrialParams, view: View) -> None:
     seed = int(job.seeds)
     train = Split.load(TRAIN)
     held, fit = hold_out(params.data.holdout, len(train))
-    identity = {"parameters": fingerprint(params, job.params), "code": code_hash(job.stage), "inputs": sha256(TRAIN)}
+    identity = identity_of(job, params, [TRAIN])
     spec, images = build_trial(job.model, params), torch.from_numpy(train.images[fit]).to(settle(params.training).torch)
     try:
         guide = guide_of(job, params, spec, seed, images, identity | {"hold-out": str(params.data.holdout)})
@@ -89,12 +87,11 @@ def _write(
 def build_trial(name: str, params: TrialParams) -> Spec:
     """Return what the trial trains; the largest mixture stays on the rung on which its own K has it."""
     model = params.models[name]
-    if isinstance(model, Vlac):
-        return vlac_spec(model, model.main_rung, params.network, params.likelihood)
-    if isinstance(model, GmDgm):
-        assert isinstance(params.digit_rung, int)  # held by TrialParams
-        return gmdgm_spec(model, params.digit_rung, params.network, params.likelihood)
-    return vlae_spec(params.network, params.likelihood)
+    if isinstance(model, Vlae):
+        return vlae_spec(params.network, params.likelihood)
+    rung = model.main_rung if isinstance(model, Vlac) else params.digit_rung
+    assert isinstance(rung, int)  # held by TrialParams
+    return model_spec(model, rung, params.network, params.likelihood)
 
 
 def discard_checkpoint(job: Job) -> None:

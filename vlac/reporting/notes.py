@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from vlac.models.spec import Spec, gmdgm_spec, vlac_spec
-from vlac.params.schema import L, Params, Vlac, VlacPlus, seeds_of
+from vlac.models.spec import Spec, model_spec
+from vlac.params.schema import L, Params, VlacPlus, seeds_of
 from vlac.reporting.markdown import aligned, bullet, listed, named_seeds, number, paragraph
 from vlac.reporting.published import SOURCE, TABLE_1
 
@@ -41,7 +41,10 @@ def notes(params: Params, source: dict[str, Any], labels: dict[str, str], scores
         labels: the row label of every model, by its name in params.yaml, in the order of the table.
         scores: by the same names, the scores of every seed.
     """
-    specs = {name: _spec(params, name, int(scores[name]["rung"].iloc[0])) for name in labels}
+    specs = {
+        name: model_spec(params.models[name], int(scores[name]["rung"].iloc[0]), params.network, params.likelihood)
+        for name in labels
+    }
     quoted = [f"{row.label}: {row.note}" for row in TABLE_1 if row.note]
     return "\n\n".join(
         [
@@ -60,13 +63,6 @@ def notes(params: Params, source: dict[str, Any], labels: dict[str, str], scores
             "\n".join(map(bullet, [f"Source: {SOURCE}.", *quoted])),
         ]
     )
-
-
-def _spec(params: Params, name: str, rung: int) -> Spec:
-    model = params.models[name]
-    if isinstance(model, Vlac):
-        return vlac_spec(model, rung, params.network, params.likelihood)
-    return gmdgm_spec(model, rung, params.network, params.likelihood)
 
 
 def _protocol(

@@ -9,7 +9,7 @@ from vlac.errors import VlacError
 from vlac.params.search import Search
 from vlac.stages.asked import asked_of
 from vlac.stages.definitions import CODES, LEARNING, TABLES, Job, Stage
-from vlac.stages.stale import why_stale
+from vlac.stages.stale import told, why_stale
 
 FILE = "search.yaml"
 
@@ -78,9 +78,7 @@ def refuse_stale_trials(search: Search) -> None:
     """
     problems = [(job, why) for job in trials(search) if (why := why_stale(job, asked_of(job)))]
     if problems:
-        shown = "; ".join(f"{job}: {why}" for job, why in problems[:3])
-        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise VlacError(
-            f"The results do not match {FILE}, the data and the code ({shown}{more}).",
+            f"The results do not match {FILE}, the data and the code ({told(problems)}).",
             "Make them again with `snakemake --cores 2 reports/search.md`; if they come back, with --forcerun trial.",
         )

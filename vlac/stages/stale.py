@@ -75,17 +75,21 @@ def refuse_stale(params: Params) -> None:
     problems = [(job, why) for job in beneath if (why := why_stale(job, params))]
     if not problems:
         return
-    shown = "; ".join(f"{job}: {why}" for job, why in problems[:3])
-    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
     targets = " ".join(str(job.manifest) for job, _ in problems[:3])
     raise VlacError(
-        f"The results do not match params.yaml and the code ({shown}{more}).",
+        f"The results do not match params.yaml and the code ({told(problems)}).",
         f"Make them again with `snakemake --cores 4 --force {targets}` (or `dvc repro --force`), "
         f"then ask for the table again."
         if len(problems) <= 3
         else "Make them again with `snakemake --cores 4 reports/table1.md` or `dvc repro`; should they come back, with "
         "`snakemake reports/table1.md --cores 4 --forceall` or `dvc repro --force`.",
     )
+
+
+def told(problems: list[tuple[Job, str]]) -> str:
+    """Return the first of the stale jobs with what is wrong with them, and how many more there are."""
+    shown = "; ".join(f"{job}: {why}" for job, why in problems[:3])
+    return shown + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
 
 
 def _manifest(job: Job) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ class PretextTrainer:
             self._save(epoch + 1, finished=False)
         self.network.eval()
         chosen = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)[:FIT]
-        self.network.fit_projection(self._orbits(self.images[chosen]))
+        orbits = [self.network.orbit(x) for x in self._inputs(self.images[chosen])]
+        self.network.fit_projection(torch.cat(orbits))
         information = learn_clusters(self.network.clusters, self.pairs, self.settings.cluster_epochs, self.generator)
         log.info("pretext seed %d: neighbours share %.2f nats about their cluster", self.seed, information)
         self._save(self.settings.epochs, finished=True)
@@ -98,7 +100,8 @@ class PretextTrainer:
     @cached_property
     def pairs(self) -> Pairs:
         """Neighbours among the features of all training images, of the trained network."""
-        features = torch.cat([self.network.project(part) for part in self._orbit_parts(self.images)])
+        # Without autocast, because a trained model is evaluated without it: the same picture, the same features.
+        features = torch.cat([self.network.features(x) for x in self._inputs(self.images)])
         return Pairs(features, self.settings.neighbours)
 
     def _epoch(self, epoch: int) -> float:
@@ -137,13 +140,9 @@ class PretextTrainer:
             x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
         return x
 
-    def _orbit_parts(self, images: Tensor) -> Any:
-        # Without autocast, because a trained model is evaluated without it: the same picture, the same features.
+    def _inputs(self, images: Tensor) -> Iterator[Tensor]:
         for start in range(0, len(images), ROWS):
-            yield self.network.orbit(to_input(images[start : start + ROWS]))
-
-    def _orbits(self, images: Tensor) -> Tensor:
-        return torch.cat(list(self._orbit_parts(images)))
+            yield to_input(images[start : start + ROWS])
 
     def _save(self, epoch: int, finished: bool) -> None:
         content = {"epoch": epoch, "finished": finished, "network": self.network.state_dict()}
