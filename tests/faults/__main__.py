@@ -1,0 +1,72 @@
+"""Break the pipeline on purpose, many times, and count: `python -m tests.faults`.
+
+Every case runs the real pipeline on embedded data by the real engines, breaks it, gives the same command again (and
+what an error sentence asks for, nothing else), and compares every declared output with an undisturbed run.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.faults import damage, disk, downloads, kills, races, store
+from tests.faults.bench import Bench, Case
+from tests.faults.report import Result, write_report
+
+KINDS: dict[str, Callable[[Bench, float], Iterator[Case]]] = {
+    "kills": kills.cases,
+    "races": races.cases,
+    "disk": disk.cases,
+    "store": store.cases,
+    "damage": damage.cases,
+    "downloads": downloads.cases,
+}
+"""What yields the cases of each kind, given the bench and the share of them that is asked for (1 = all)."""
+
+
+def main() -> int:
+    """Run the cases asked for; return 1 if anything was lost."""
+    options = _parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="vlac-faults-") as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        bench = Bench(folder.resolve(), options.seed)
+        results = [_run(case, bench) for kind in options.only.split(",") for case in KINDS[kind](bench, options.share)]
+    lost = [result for result in results if result.lost]
+    print(
+        f"{sum(result.case.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss"
+    )
+    if options.report:
+        write_report(options.report, results, options.seed)
+    return 1 if lost or not results else 0
+
+
+def _run(case: Case, bench: Bench) -> Result:
+    started = time.monotonic()
+    seen, lost = "", ""
+    try:
+        seen = case.run(bench)
+    except Exception as error:  # also a mistake in the case itself: it must not pass for a success
+        traceback.print_exc()
+        lost = str(error) or type(error).__name__
+    result = Result(case, seen, lost, time.monotonic() - started)
+    print(f"{'LOST' if lost else 'ok':<5}{case.kind}: {case.name} ({result.seconds:.0f} s): {lost or seen}", flush=True)
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="of all random choices")
+    parser.add_argument("--share", type=float, default=1.0, help="of the cases of each kind, for a shorter run")
+    parser.add_argument("--only", default=",".join(KINDS), help="these kinds, separated by commas")
+    parser.add_argument(
+        "--folder", type=Path, help="work there and keep it; results of undisturbed runs are used again"
+    )
+    parser.add_argument("--report", type=Path, help="write the table to this file")
+    return parser
+
+
+sys.exit(main())

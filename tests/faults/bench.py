@@ -1,0 +1,103 @@
+"""What every case of the fault harness works with: undisturbed results to compare with, and the demands on the end."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.checkout import ENGINES, Checkout
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to break the pipeline.
+
+    Attributes:
+        kind: the group that it is counted in, such as "kills".
+        name: what is broken, for people.
+        faults: how many faults it brings about.
+        run: does it in the bench's folders, mends it as a user would, checks the end, and returns in a few words what
+            the pipeline did or said.
+    """
+
+    kind: str
+    name: str
+    faults: int
+    run: Callable[["Bench"], str]
+
+
+@dataclass
+class Bench:
+    """A folder for the checkouts of all cases.
+
+    Attributes:
+        folder: an empty folder; everything in it may be deleted afterwards.
+        seed: of all random choices.
+    """
+
+    folder: Path
+    seed: int = 0
+    _made: dict[str, Checkout] = field(default_factory=dict)
+    _count: int = 0
+
+    def random(self, name: str) -> random.Random:
+        """Return a generator of random numbers of its own for each name."""
+        return random.Random(f"{self.seed} {name}")
+
+    def fresh(self) -> Checkout:
+        """Return a new checkout without results."""
+        return Checkout.make(self._place())
+
+    def finished(self, engine: str = "snakemake") -> Checkout:
+        """Return a new checkout in which the engine has made everything, undisturbed."""
+        return self._undisturbed(engine).copy(self._place())
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """The digests of all declared outputs of an undisturbed run, by path."""
+        return self._undisturbed("snakemake").digests()
+
+    def check_whole(self, checkout: Checkout) -> None:
+        """Check that a checkout ended as if nothing had happened.
+
+        Raises:
+            AssertionError: an output is missing or has other bytes, a run in MLflow is not finished or missing, or half
+                a file or a checkpoint is left behind.
+        """
+        expected, found = self.expected, checkout.digests()
+        other = [path for path in expected if found[path] != expected[path]]
+        assert not other, f"{len(other)} outputs differ: {other[:5]}"
+        runs = checkout.runs()
+        assert runs.keys() == self._undisturbed("snakemake").runs().keys(), f"runs in MLflow: {sorted(runs)}"
+        unfinished = {name: status for name, status in runs.items() if status != "FINISHED"}
+        assert not unfinished, f"runs in MLflow: {unfinished}"
+        left = [str(path) for path in leftovers(checkout.folder)]
+        assert not left, f"left behind: {left}"
+
+    def _undisturbed(self, engine: str) -> Checkout:
+        if engine not in self._made:
+            folder = self.folder / f"undisturbed_{engine}"
+            if folder.exists():  # of an earlier run of the harness in the same folder
+                self._made[engine] = Checkout(folder)
+            else:
+                making = Checkout.make(self._place())
+                making.engine(engine, *(("all",) if engine == "snakemake" else ()))
+                self._made[engine] = Checkout(making.folder.rename(folder))
+        return self._made[engine]
+
+    def _place(self) -> Path:
+        while (place := self.folder / f"checkout_{self._count}").exists():
+            self._count += 1
+        return place
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield what a finished pipeline leaves nowhere: half-written files, and checkpoints of finished trainings."""
+    for part in ("data", "results", "reports", "checkpoints"):
+        yield from (path for path in (folder / part).rglob("*.tmp"))
+    for path in (folder / "checkpoints").rglob("*.pt"):
+        if path.parent.name != "pretext":  # kept on purpose, for other models with the same pretext
+            yield path
+
+
+__all__ = ["ENGINES", "Bench", "Case", "Checkout", "leftovers"]
