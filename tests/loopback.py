@@ -1,8 +1,9 @@
 """A file server on this machine that misbehaves on request, for the tests of fetching."""
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +18,9 @@ class Server:
     knows_ranges: bool = True
     says_total: bool = True  # whether 416 comes with the size
     shift: int = 0  # error of the range that it sends
+    kind: str | None = None  # the Content-Type
+    pause: float = 0.0  # seconds after each byte
+    moved: bool = False  # redirects every request to itself
     asked: list[str | None] = field(default_factory=list)  # the Range header of each request
     url: str = ""
 
@@ -33,6 +37,11 @@ def serving() -> Iterator[Server]:
             if state.statuses or content is None:
                 self.send_error(state.statuses.pop(0) if state.statuses else 404)
                 return
+            if state.moved:
+                self.send_response(302, "Found")
+                self.send_header("Location", self.path)
+                self.end_headers()
+                return
             start = 0
             if self.headers["Range"] and state.knows_ranges:
                 start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) + state.shift
@@ -47,9 +56,16 @@ def serving() -> Iterator[Server]:
             else:
                 self.send_response(200)
             self.send_header("Content-Length", str(len(content) - start))
+            if state.kind:
+                self.send_header("Content-Type", state.kind)
             self.end_headers()
             length = state.drop_after.pop(0) if state.drop_after else len(content)
-            self.wfile.write(content[start : start + length])
+            with suppress(ConnectionError):  # of a client that waited long enough
+                for at in range(start, start + length) if state.pause else ():
+                    self.wfile.write(content[at : at + 1])
+                    time.sleep(state.pause)
+                if not state.pause:
+                    self.wfile.write(content[start : start + length])
 
         def log_message(self, *_: object) -> None:
             pass

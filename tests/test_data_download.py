@@ -65,10 +65,26 @@ def test_the_official_file_of_another_split_is_not_official(page: Server, tmp_pa
 
 
 def test_a_wrong_checksum_deletes_the_part(page: Server, content: bytes, tmp_path: Path) -> None:
-    page.files[NAME] = b"<html>please log in</html>"
+    page.files[NAME] = content[:-1] + b"?"
     with pytest.raises(VlacError, match=r"arrived with the MD5 checksum \w{32} instead of \w{32}, and was deleted"):
         locate(None, ["test"], tmp_path)
     assert list((tmp_path / "svhn").iterdir()) == []
+
+
+def test_a_file_of_another_size_is_refused_and_what_has_arrived_is_kept(
+    page: Server, content: bytes, tmp_path: Path
+) -> None:
+    part = tmp_path / "svhn" / f"{NAME}.part"
+    part.parent.mkdir()
+    part.write_bytes(content[:9000])
+    page.knows_ranges = False
+    page.files[NAME] = b"please log in"
+    with pytest.raises(VlacError, match=rf"the server's file has 13 bytes instead of {len(content)}\. Without network"):
+        locate(None, ["test"], tmp_path)
+    assert part.read_bytes() == content[:9000]
+    page.knows_ranges, page.files[NAME], page.asked = True, content, []
+    assert locate(None, ["test"], tmp_path)["test"].read_bytes() == content
+    assert page.asked == ["bytes=9000-"]
 
 
 def test_a_file_that_is_not_the_official_one_is_replaced(page: Server, content: bytes, tmp_path: Path) -> None:

@@ -96,6 +96,34 @@ def test_busy_servers_are_asked_again_and_others_are_not(server: Server, tmp_pat
     assert len(server.asked) == 1
 
 
+def test_a_web_page_is_refused_and_what_has_arrived_is_kept(server: Server, tmp_path: Path) -> None:
+    part = tmp_path / "file.part"
+    part.write_bytes(CONTENT[:5000])
+    server.knows_ranges, server.kind = False, "text/html; charset=utf-8"
+    with pytest.raises(VlacError, match="the server sent a web page instead of the file"):
+        fetch.fetch(f"{server.url}/file", part)
+    assert part.read_bytes() == CONTENT[:5000]
+
+
+def test_a_crawling_server_is_given_up_and_every_byte_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
+    server.pause = 0.01
+    with pytest.raises(VlacError, match=r"could not be fetched: only \d+ bytes came in 0 seconds"):
+        fetch.fetch(f"{server.url}/file", tmp_path / "file.part")
+    assert len(server.asked) == 4
+    found = (tmp_path / "file.part").read_bytes()
+    assert len(found) > 8
+    assert found == CONTENT[: len(found)]
+
+
+def test_redirections_in_a_circle_are_given_up_in_one_sentence(server: Server, tmp_path: Path) -> None:
+    server.moved = True
+    with pytest.raises(VlacError, match=r"file could not be fetched: .* to no file, the server answered 302 Found\.$"):
+        fetch.fetch(f"{server.url}/file", tmp_path / "file.part")
+
+
 def test_no_server_and_no_address(tmp_path: Path, server: Server) -> None:
     with pytest.raises(VlacError, match="could not be fetched: connection refused"):
         fetch.fetch("http://127.0.0.1:1/file", tmp_path / "file.part")

@@ -98,7 +98,7 @@ def _from_page(split: str, path: Path) -> Path:
     if official.size and part.exists() and part.stat().st_size > official.size:
         part.unlink()
     try:
-        fetch(f"{PAGE}/{path.name}", part)
+        fetch(f"{PAGE}/{path.name}", part, official.size)
     except VlacError as error:
         raise VlacError(error.message, f"{error.hint} {OFFLINE}".strip()) from None
     found = _md5(part)

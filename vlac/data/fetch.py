@@ -16,7 +16,8 @@ from vlac.errors import VlacError
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 10.0  # seconds without an answer, or without a byte
+TIMEOUT = 10.0  # seconds without an answer, or with fewer than LEAST bytes
+LEAST = 10_000  # bytes: what comes more slowly would take days, and counts as nothing
 PAUSES = (1.0, 2.0, 4.0)  # seconds before each further attempt; with TIMEOUT, a dead network costs under a minute
 CHUNK = 1 << 18  # bytes
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP states that pass by themselves
@@ -26,22 +27,29 @@ class _Interrupted(Exception):
     """An attempt failed in a way that another attempt may mend."""
 
 
-def fetch(url: str, part: Path) -> None:
+def fetch(url: str, part: Path, size: int | None = None) -> None:
     """Fetch `url` into `part`, going on from the bytes that `part` already holds; returns once the file is whole.
 
     Progress shows on a terminal where tqdm is installed. What has arrived stays in `part` after a failure.
 
+    Args:
+        url: the file's address.
+        part: where it goes; the caller renames it once it is checked.
+        size: of the whole file in bytes, where it is known: a server that announces another one is refused before it
+            can spoil `part`.
+
     Raises:
-        VlacError: no connection after all attempts, the server refuses, or `part` cannot be written.
+        VlacError: no connection after all attempts, the server refuses, sends a web page or a file of another size, or
+            `part` cannot be written.
     """
     pauses = iter(PAUSES)
     most = _size(part)
     while True:
         try:
-            _attempt(url, part)
+            _attempt(url, part, size)
             return
         except _Interrupted as error:
-            if _size(part) > most:  # it moves: the next failure is the first again
+            if _size(part) >= most + LEAST:  # it moves: the next failure is the first again
                 most, pauses = _size(part), iter(PAUSES)
             pause = next(pauses, None)
             if pause is None:
@@ -53,7 +61,7 @@ def fetch(url: str, part: Path) -> None:
             time.sleep(pause)
 
 
-def _attempt(url: str, part: Path) -> None:
+def _attempt(url: str, part: Path, size: int | None) -> None:
     """Ask for the bytes that `part` lacks and append them."""
     start = _size(part)
     headers = {"User-Agent": "vlac", "Accept-Encoding": "identity"}
@@ -71,7 +79,10 @@ def _attempt(url: str, part: Path) -> None:
             raise _Interrupted("the partial file does not fit the server's") from None
         if error.code in TRANSIENT:
             raise _Interrupted(f"the server answered {error.code} {error.reason}") from None
-        raise VlacError(f"{url} could not be fetched: the server answered {error.code} {error.reason}.") from None
+        # urllib follows redirections, so one that gets here led in a circle, or out of HTTP.
+        circle = "it sends from one address to the next and to no file, " if 300 <= error.code < 400 else ""
+        answer = f"{error.code} {http.client.responses.get(error.code, '')}".strip()
+        raise VlacError(f"{url} could not be fetched: {circle}the server answered {answer}.") from None
     except (ValueError, http.client.InvalidURL) as error:
         raise VlacError(f"{url} is no address ({error}).", "Correct data.path or VLAC_DATA.") from None
     except (OSError, http.client.HTTPException) as error:
@@ -85,23 +96,43 @@ def _attempt(url: str, part: Path) -> None:
                 raise _Interrupted("the server sent another part of the file than asked for")
         else:  # the server knows no ranges and sends the whole file
             start, total = 0, _number(response.headers.get("Content-Length"))
+        _refuse_another_file(url, response, total, size)
         with _opened(part, "ab" if start else "wb") as write, _progress(part.stem, start, total) as advance:
             for chunk in _chunks(response):
                 write(chunk)
                 advance(len(chunk))
-    if total is not None and _size(part) < total:
-        raise _Interrupted(f"the connection broke off after {_size(part)} of {total} bytes")
+    whole = size if total is None else total
+    if whole is not None and _size(part) < whole:
+        raise _Interrupted(f"the connection broke off after {_size(part)} of {whole} bytes")
+
+
+def _refuse_another_file(url: str, response: http.client.HTTPResponse, total: int | None, size: int | None) -> None:
+    """Raise for what is not the file: the login page of a network, or a file of another size."""
+    if response.headers.get_content_type() == "text/html":
+        raise VlacError(
+            f"{url} could not be fetched: the server sent a web page instead of the file.",
+            "Look at the address in a browser: a network may want a login first.",
+        )
+    if size is not None and total is not None and total != size:
+        raise VlacError(f"{url} could not be fetched: the server's file has {total} bytes instead of {size}.")
 
 
 def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the bytes as they arrive, as long as they come at a pace that leads to an end."""
+    since, arrived = time.monotonic(), 0
     while True:
         try:
-            chunk = response.read(CHUNK)
+            chunk = response.read1(CHUNK)  # what is there: an interruption loses nothing that has arrived
         except (OSError, http.client.HTTPException) as error:
             raise _Interrupted(_reason(error)) from None
         if not chunk:
             return
         yield chunk
+        arrived += len(chunk)
+        if (seconds := time.monotonic() - since) >= TIMEOUT:
+            if arrived < LEAST:
+                raise _Interrupted(f"only {arrived} bytes came in {seconds:.0f} seconds")
+            since, arrived = time.monotonic(), 0
 
 
 @contextmanager
@@ -153,4 +184,8 @@ def _reason(error: Exception) -> str:
         return "no answer from the server"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror[0].lower() + cause.strerror[1:]
+    if isinstance(cause, http.client.IncompleteRead):
+        return "the connection broke off"
+    if isinstance(cause, http.client.HTTPException) and not isinstance(cause, OSError):
+        return f"the server does not speak HTTP ({type(cause).__name__})"
     return str(cause) or type(cause).__name__
