@@ -34,13 +34,18 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
         raise VlacError(
-            f"{path} could not be written: {reason}.", "Mend that and run the same command again; nothing was lost."
+            f"{path} could not be written: {reason(error)}.",
+            "Mend that and run the same command again; nothing was lost.",
         ) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def reason(error: OSError) -> str:
+    """Return in a few words why a file could not be written."""
+    return "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.faults import damage, disk, downloads, kills, races, store
-from tests.faults.bench import Bench, Case
+from tests.faults.bench import Bench, Case, Skipped
 from tests.faults.report import Result, write_report
 
 KINDS: dict[str, Callable[[Bench, float], Iterator[Case]]] = {
@@ -36,24 +36,25 @@ def main() -> int:
         bench = Bench(folder.resolve(), options.seed)
         results = [_run(case, bench) for kind in options.only.split(",") for case in KINDS[kind](bench, options.share)]
     lost = [result for result in results if result.lost]
-    print(
-        f"{sum(result.case.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss"
-    )
+    print(f"{sum(result.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss")
     if options.report:
         write_report(options.report, results, options.seed)
-    return 1 if lost or not results else 0
+    return 1 if lost or all(result.skipped for result in results) else 0
 
 
 def _run(case: Case, bench: Bench) -> Result:
     started = time.monotonic()
-    seen, lost = "", ""
+    seen, lost, skipped = "", "", ""
     try:
         seen = case.run(bench)
+    except Skipped as reason:
+        skipped = str(reason)
     except Exception as error:  # also a mistake in the case itself: it must not pass for a success
         traceback.print_exc()
         lost = str(error) or type(error).__name__
-    result = Result(case, seen, lost, time.monotonic() - started)
-    print(f"{'LOST' if lost else 'ok':<5}{case.kind}: {case.name} ({result.seconds:.0f} s): {lost or seen}", flush=True)
+    result = Result(case, seen, lost, time.monotonic() - started, skipped)
+    outcome = "LOST" if lost else "skip" if skipped else "ok"
+    print(f"{outcome:<5}{case.kind}: {case.name} ({result.seconds:.0f} s): {lost or skipped or seen}", flush=True)
     return result
 
 

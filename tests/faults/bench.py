@@ -26,6 +26,10 @@ class Case:
     run: Callable[["Bench"], str]
 
 
+class Skipped(Exception):
+    """A case cannot be run on this machine, for a reason that is no fault of the pipeline."""
+
+
 @dataclass
 class Bench:
     """A folder for the checkouts of all cases.
@@ -100,4 +104,4 @@ def leftovers(folder: Path) -> Iterator[Path]:
             yield path
 
 
-__all__ = ["ENGINES", "Bench", "Case", "Checkout", "leftovers"]
+__all__ = ["ENGINES", "Bench", "Case", "Checkout", "Skipped", "leftovers"]

@@ -16,12 +16,19 @@ class Result:
         seen: what the pipeline did or said, in a few words.
         lost: what went wrong, or "".
         seconds: how long the case took.
+        skipped: why it could not be run here, or "".
     """
 
     case: Case
     seen: str
     lost: str
     seconds: float
+    skipped: str = ""
+
+    @property
+    def faults(self) -> int:
+        """How many faults it has brought about."""
+        return 0 if self.skipped else self.case.faults
 
 
 def write_report(path: Path, results: list[Result], seed: int) -> None:
@@ -35,7 +42,7 @@ def write_report(path: Path, results: list[Result], seed: int) -> None:
         "| Kind | Faults | Cases | With a loss | Minutes |",
         "|---|---:|---:|---:|---:|",
         *(
-            f"| {kind} | {sum(each.case.faults for each in of)} | {len(of)} | {sum(bool(each.lost) for each in of)} "
+            f"| {kind} | {sum(each.faults for each in of)} | {len(of)} | {sum(bool(each.lost) for each in of)} "
             f"| {sum(each.seconds for each in of) / 60:.1f} |"
             for kind, of in kinds.items()
         ),
@@ -48,10 +55,12 @@ def write_report(path: Path, results: list[Result], seed: int) -> None:
             "| Fault | Times | What the pipeline did or said |",
             "|---|---:|---|",
         ]
-        lines += [f"| {each.case.name} | {each.case.faults} | {_cell(each)} |" for each in of]
+        lines += [f"| {each.case.name} | {each.faults} | {_cell(each)} |" for each in of]
     path.write_text("\n".join(lines) + "\n")
 
 
 def _cell(result: Result) -> str:
     words = f"**LOST**: {result.lost}" if result.lost else result.seen
+    if result.skipped:
+        words = f"not run: {result.skipped}"
     return " ".join(words.split()).replace("|", "\\|")[:300]

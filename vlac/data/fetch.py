@@ -1,7 +1,6 @@
 """Fetching one large file over HTTP: resumed where it broke off, retried with growing pauses."""
 
 import contextlib
-import errno
 import http.client
 import logging
 import re
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vlac.errors import VlacError
+from vlac.files import reason
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _attempt(url: str, part: Path, size: int | None) -> None:
     except (ValueError, http.client.InvalidURL) as error:
         raise VlacError(f"{url} is no address ({error}).", "Correct data.path or VLAC_DATA.") from None
     except (OSError, http.client.HTTPException) as error:
-        raise _Interrupted(_reason(error)) from None
+        raise _Interrupted(_network_reason(error)) from None
 
     with response:
         if response.status == 206:
@@ -124,7 +124,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
         try:
             chunk = response.read1(CHUNK)  # what is there: an interruption loses nothing that has arrived
         except (OSError, http.client.HTTPException) as error:
-            raise _Interrupted(_reason(error)) from None
+            raise _Interrupted(_network_reason(error)) from None
         if not chunk:
             return
         yield chunk
@@ -143,9 +143,8 @@ def _opened(part: Path, mode: str) -> Iterator[Callable[[bytes], int]]:
         with part.open(mode) as file:
             yield file.write
     except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
         raise VlacError(
-            f"{part} could not be written: {reason}.",
+            f"{part} could not be written: {reason(error)}.",
             "Mend that and run the same command again; it goes on from there.",
         ) from error
 
@@ -178,7 +177,7 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _reason(error: Exception) -> str:
+def _network_reason(error: Exception) -> str:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return "no answer from the server"

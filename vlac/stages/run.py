@@ -1,15 +1,21 @@
 """Run one job: its parameters restricted to what it declares, its log written, its manifest last."""
 
 import logging
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
+from vlac.files import reason
 from vlac.params.search import Search
 from vlac.stages.asked import asked_of
 from vlac.stages.definitions import VLAE, Asked, Job
 from vlac.stages.manifest import write_manifest
 from vlac.stages.view import restrict
+
+log = logging.getLogger(__name__)
 
 
 def run_stage(job: Job, work: Callable[[Any], None]) -> None:
@@ -45,14 +51,21 @@ def _check_known(job: Job, params: Asked) -> None:
 
 
 class _log_to:
-    """Send the package's log records to the job's own file for the length of a `with` block, errors included."""
+    """Send the package's log records to the job's own file for the length of a `with` block, errors included.
+
+    No result depends on the log: where it cannot be written, a warning says so, and the job goes on.
+    """
 
     def __init__(self, job: Job) -> None:
         self.path = job.log
+        self.handler: logging.Handler = logging.NullHandler()
 
     def __enter__(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.handler = logging.FileHandler(self.path, mode="w", encoding="utf-8")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.handler = _LogFile(self.path, mode="w", encoding="utf-8")
+        except OSError as error:
+            _warn(self.path, error)
         self.handler.setFormatter(logging.Formatter("%(message)s"))
         logging.getLogger("vlac").addHandler(self.handler)
 
@@ -62,4 +75,27 @@ class _log_to:
             trace = None if isinstance(error, VlacError) else (kind, error, trace)
             self.handler.emit(logging.makeLogRecord({"msg": f"error: {error}", "exc_info": trace}))
         logging.getLogger("vlac").removeHandler(self.handler)
-        self.handler.close()
+        with suppress(OSError):  # what could not be written before cannot be now
+            self.handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that takes no more records once one could not be written; logging itself would show a traceback."""
+
+    full = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self.full:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.full = True
+        _warn(Path(self.baseFilename).relative_to(Path.cwd()), error)
+
+
+def _warn(path: Path, error: OSError) -> None:
+    log.warning("%s could not be written: %s. No result is lost; the job goes on without it.", path, reason(error))

@@ -83,6 +83,8 @@ def _rebuild(of_runs: list[Job], params_of: Callable[[Job], Params], part: str, 
         raise
     except Exception as error:
         raise VlacError(
-            f"The view cannot be made: {why(error)}.", "Mend that, or name another MLFLOW_TRACKING_URI."
+            f"The view cannot be made: {why(error)}.",
+            f"Mend that, or name another MLFLOW_TRACKING_URI. If {location()} is a file that is damaged or of another "
+            "MLflow, move it away: the same command makes it anew from the results.",
         ) from error
     return Rebuilt(shown, changed, killed, tuple(left_out), file)
