@@ -75,8 +75,8 @@ PLACES = (
         TRAIN,
         ((), (f"{WEIGHTS}/model.pt",), (f"{WEIGHTS}/model.pt", f"{WEIGHTS}/history.csv")),
     ),
-    Place("the probe's scores", "results/probe", ("results/probe",), ("vlac", "probe", "--seeds", "0")),
-    Place("the settled rung", "results/rung", ("results/rung",), ("vlac", "rung")),
+    Place("the probe's scores", "results/probe", ("results/probe/0",), ("vlac", "probe", "--seeds", "0")),
+    Place("the settled rung", "results/rung", ("results/rung/rung.json",), ("vlac", "rung")),
     Place("the probe's report", "reports", ("reports/probe.md", "reports/probe.png"), ("vlac", "rung")),
     Place(
         "figures",
@@ -132,6 +132,7 @@ def _fill(bench: Bench, place: Place) -> str:
     with small_disk(checkout.folder / place.folder) as disk:
         kept = _files(checkout, place.folder)
         for room in place.room:
+            _remove(checkout, *place.gone)  # what the room before was enough for
             disk.fill(leave=sum(_pages(sizes[path]) for path in room))
             said = checkout.run(*place.command, fails=True)
             seen = error_sentence(said, f"{place.folder}/.* could not be written: the disk is full", HINT)
@@ -253,7 +254,7 @@ def _whole_project(bench: Bench, engine: str) -> str:
 def _remove(checkout: Checkout, *paths: str) -> None:
     for path in paths:
         each = checkout.folder / path
-        shutil.rmtree(each) if each.is_dir() else each.unlink()
+        shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
 
 
 def _files(checkout: Checkout, folder: str) -> dict[Path, str]:
