@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from loopback import serving
 from tracked import ONE_LAYER, finish, project, row, shown
 
 from vlac import tracking
@@ -88,6 +89,17 @@ def test_a_damaged_store_is_made_anew_once_it_is_moved_away_as_the_error_says(fo
         tracking.rebuild(load_params())
     (folder / "mlflow.db").rename(folder / "away")
     assert tracking.rebuild(load_params()).changed == 2
+
+
+def test_what_is_behind_an_error_is_said_in_few_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server:
+        server.statuses = [500] * 20
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(Exception, match="failed with exception") as caught:
+            store.open_store()
+        assert guard.why(caught.value) == f"{server.url} answers with errors (too many 500 error responses)"
+    assert guard.why(ValueError("One thing. Another thing.\nMore.")) == "One thing"
+    assert guard.why(ValueError("word " * 50)) == "word " * 40 + " ..."
 
 
 def test_runs_of_a_moved_project_keep_their_artifacts(

@@ -42,10 +42,13 @@ def why(error: BaseException) -> str:
             return f"its store {location()} cannot be used ({layer})"
         if type(layer).__name__ in ("ConnectionError", "ConnectTimeout", "ReadTimeout"):
             return f"{location()} does not answer"
+        if type(layer).__name__ == "ResponseError":
+            return f"{location()} answers with errors ({layer})"
     if isinstance(error, VlacError):
         return error.message.rstrip(".")
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return _without_password(first if len(first) <= 200 else f"{first[:200]}...").rstrip(".")
+    sentence = first.split(". ")[0].rstrip(".")
+    return _without_password(sentence if len(sentence) <= 200 else f"{sentence[:200]} ...")
 
 
 def location() -> str:
