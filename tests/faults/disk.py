@@ -112,7 +112,7 @@ def cases(bench: Bench, share: float) -> Iterator[Case]:
             _case(f"full, {engine}: {folder}", 1, _by_engine, engine, folder, gone)
             for engine in ENGINES
             for folder, gone in (
-                ("results", (f"results/evaluate/{MODEL}", WEIGHTS)),
+                ("results", (f"results/evaluate/{MODEL}", WEIGHTS, "reports/table1.md")),
                 ("reports", (f"reports/figures/{MODEL}", "reports/table1.md")),
             )
         ),
@@ -187,7 +187,7 @@ def _in_mid_training(bench: Bench, spoil: Callable[[Disk], None]) -> str:
 def _logs(bench: Bench, spoil: Callable[[Disk], None]) -> str:
     """No result is in the logs: the training goes on without them."""
     checkout = bench.finished()
-    _remove(checkout, WEIGHTS)
+    _remove(checkout, WEIGHTS, f"logs/train/{MODEL}")  # the former log's room would be enough for the next
     with small_disk(checkout.folder / "logs") as disk:
         spoil(disk)
         said = checkout.run(*TRAIN)

@@ -184,13 +184,14 @@ def _deleted(bench: Bench, clock: Clock) -> str:
 
 
 def _untrained(bench: Bench, way: str = "vlac") -> Checkout:
-    """Return a checkout with everything but one training, and its scores where an engine is to make both."""
+    """Return a checkout with everything but one training, and its scores and the table where an engine makes all."""
     checkout = bench.finished()
     if way == "dvc":
         checkout.run("vlac", "handover")
     shutil.rmtree(checkout.folder / WEIGHTS)
     if way != "vlac":
         shutil.rmtree(checkout.folder / SCORES)
+        (checkout.folder / "reports/table1.md").unlink()  # Snakemake makes nothing on the way to what is there
     return checkout
 
 
