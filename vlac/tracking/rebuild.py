@@ -11,7 +11,7 @@ from vlac.stages.definitions import Job, jobs
 from vlac.stages.search import trials
 from vlac.tracking import journal, sync
 from vlac.tracking.content import REPORTS, finished_runs
-from vlac.tracking.guard import location, why
+from vlac.tracking.guard import TRACK, damaged_store, location, why
 from vlac.tracking.store import exclusive, open_store
 
 TRAININGS = ("train_vlae", "train")
@@ -82,7 +82,9 @@ def _rebuild(of_runs: list[Job], params_of: Callable[[Job], Params], part: str, 
     except VlacError:
         raise
     except Exception as error:
-        raise VlacError(
-            f"The view cannot be made: {why(error)}.", "Mend that, or name another MLFLOW_TRACKING_URI."
-        ) from error
+        hint = "Mend that, or name another MLFLOW_TRACKING_URI."
+        if file_of_store := damaged_store(error):
+            aside = f"mv {file_of_store} {file_of_store}.damaged"
+            hint = f"Run `{aside}` and `{TRACK}`: the view is then made anew of the result files."
+        raise VlacError(f"The view cannot be made: {why(error)}.", hint) from error
     return Rebuilt(shown, changed, killed, tuple(left_out), file)
