@@ -104,10 +104,10 @@ def cases(bench: Bench, share: float) -> Iterator[Case]:
         _unreadable_store("a bit flipped"),
         _new_store("emptied"),
         _new_store("deleted"),
-        *(_checkpoint(how) for how in ("truncated", "a bit flipped", "emptied")),
-        *(_pretext(how) for how in ("truncated", "a bit flipped", "emptied", "deleted")),
         *(_declared("dvc", faults) for faults in FINISHED),
         *(_declared("snakemake", faults) for faults in FINISHED[1:]),
+        *(_checkpoint(how) for how in ("truncated", "a bit flipped", "emptied")),
+        *(_pretext(how) for how in ("truncated", "a bit flipped", "emptied", "deleted")),
     ]
     yield from every[: math.ceil(share * len(every))]
 
@@ -191,16 +191,19 @@ def _raw() -> Case:
     )
 
     def run(bench: Bench, random: Random) -> str:
-        checkout = bench.finished("dvc")
+        checkout = bench.finished()
         before = _state(checkout)
         _strike(checkout, faults, random)
-        heard = _obedient(checkout, "dvc")
+        heard = _obedient(checkout, "snakemake", faults[-1].path)
         assert faults[0].path in heard[0], heard
         ran = _only(checkout, before, faults)
+        assert {job.stage.name for job in ran} == {"download", "prepare"}, _told(ran)
+        checkout.run("vlac", "handover")
+        assert "Nothing to be done" in checkout.engine("snakemake")
         bench.check_whole(checkout)
-        return f"{heard[0]} Then {_told(ran)}"
+        return f"{heard[0]} Then {_told(ran)}; after `handover` nothing was left to do"
 
-    return _case("dvc", faults, run)
+    return _case("snakemake data/test.npz", faults, run)
 
 
 def _parameters(engine: str) -> Case:
@@ -411,6 +414,8 @@ def _ran(checkout: Checkout, before: dict[Path, tuple[int, str]]) -> list[Job]:
 def _only(checkout: Checkout, before: dict[Path, tuple[int, str]], faults: tuple[Fault, ...]) -> list[Job]:
     """Return the jobs that were run since, having checked that all of them rest on the damaged files."""
     touched = {Path(fault.path) for fault in faults}
+    if any(path.is_relative_to("data/raw") for path in touched):
+        touched.add(Path("data/source.json"))
     resting = []
     for job in checkout.jobs:  # in an order in which every job follows those that it reads from
         if not touched.isdisjoint([*job.outputs, *job.inputs(checkout.params)]):
