@@ -4,6 +4,7 @@ Outputs here come from stand-ins that write digests of what they read; the engin
 the stages are the real ones.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,31 @@ def test_a_seed_more_means_its_own_jobs_and_a_seed_less_the_table_alone(
         with made.changed("seeds", to=seeds):
             assert made.planned_by_snakemake() == rerun
             assert made.planned_by_dvc() == rerun
+
+
+@pytest.mark.parametrize(
+    ("files", "spoilt", "stages"),
+    [
+        (["results/train/two/0/model.pt"], b"other bytes", {"train", "evaluate", "figures", "table"}),
+        (["results/train/two/0/manifest.json"], None, {"train", "evaluate", "figures", "table"}),
+        (["results/evaluate/two/0/factors.csv", "reports/table1.md"], b"", {"evaluate", "table"}),
+        (["reports/figures/two/0/nearest.png"], b"other bytes", {"figures"}),
+    ],
+)
+def test_damaged_files_are_made_again_and_what_rests_on_them(
+    files: list[str], spoilt: bytes | None, stages: set[str], by_snakemake: Project
+) -> None:
+    paths = [by_snakemake.folder / file for file in files]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+    try:
+        for path in paths:
+            path.unlink() if spoilt is None else path.write_bytes(spoilt)
+        rerun = {stage if stage == "table" else f"{stage} two --seeds 0" for stage in stages}
+        assert by_snakemake.planned_by_snakemake() == {f"python -m vlac {stage}" for stage in rerun}
+    finally:
+        for path, (content, time) in before.items():
+            path.write_bytes(content)
+            os.utime(path, ns=(time, time))
 
 
 def test_the_hand_over_leaves_out_what_is_stale(by_snakemake: Project, monkeypatch: pytest.MonkeyPatch) -> None:

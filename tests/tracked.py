@@ -9,6 +9,7 @@ from vlac import tracking
 from vlac.files import sha256, write_csv, write_json
 from vlac.params import load_params
 from vlac.stages import STAGES, Job, jobs
+from vlac.stages.manifest import sealed
 from vlac.stages.view import fingerprint
 from vlac.tracking import store
 
@@ -61,7 +62,8 @@ def finish(job: Job, weights: str = "weights") -> None:
     made = {path.as_posix(): sha256(path) for path in job.outputs if path != job.manifest}
     inputs = {path.as_posix(): sha256(path) for path in job.inputs(load_params()) if path.suffix == ".pt"}
     signed = fingerprint(load_params(), job.params)
-    write_json(job.manifest, {"job": str(job), "params": signed, "code": "", "inputs": inputs, "outputs": made})
+    content = {"job": str(job), "params": signed, "code": "", "inputs": inputs, "outputs": made}
+    write_json(job.manifest, sealed(content))
 
 
 def run_everything() -> None:

@@ -12,6 +12,8 @@ from vlac.files import read_json, sha256, write_text
 from vlac.params.schema import Data, Params
 from vlac.pipeline.download import SOURCE, factors_beside, locate_files
 
+AGAIN = "Run `python -m vlac download`, which checks or makes the digit files, and the same command again."
+
 
 def prepare(params: Params) -> None:
     """Read the digit files that `download` saw into data/train.npz and data/test.npz, and report on them."""
@@ -19,12 +21,13 @@ def prepare(params: Params) -> None:
     paths = locate_files(data)
     checked = read_json(SOURCE)["files"]
     if [entry["split"] for entry in checked] != list(paths):
-        raise VlacError(f"{SOURCE} is about other splits than params.yaml asks for.", "Run the stage download again.")
+        raise VlacError(f"{SOURCE} is about other splits than params.yaml asks for.", AGAIN)
     for entry in checked:
-        if sha256(paths[entry["split"]]) != entry["sha256"]:
-            raise VlacError(
-                f"{paths[entry['split']]} has changed since it was checked.", "Run the stage download again."
-            )
+        path = paths[entry["split"]]
+        if not path.exists():
+            raise VlacError(f"{path} is missing.", AGAIN)
+        if sha256(path) != entry["sha256"]:
+            raise VlacError(f"{path} has changed since it was checked.", AGAIN)
     splits = {split: _read(data, path) for split, path in paths.items()}
     test = splits.pop("test")
     train = _joined(list(splits.values()))
@@ -37,7 +40,10 @@ def prepare(params: Params) -> None:
 def _read(data: Data, path: Path) -> Split:
     images, labels = read_mat(path)
     if data.source == "digits":
-        return with_factors(factors_beside(path), images, labels)
+        try:
+            return with_factors(factors_beside(path), images, labels)
+        except VlacError as error:
+            raise VlacError(error.message, AGAIN) from None
     return from_labels(images, labels)
 
 

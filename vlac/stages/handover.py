@@ -42,5 +42,10 @@ def _address(job: Job) -> str:
 def _run(engine: str, *arguments: str) -> None:
     result = subprocess.run([sys.executable, "-m", engine, *arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        said = (result.stderr or result.stdout).strip()
+        said = " ".join((result.stderr or result.stdout).split())
+        if "dvc.lock" in said:
+            raise VlacError(
+                f"dvc.lock is damaged: {said}",
+                "Run `rm dvc.lock` and `python -m vlac handover`, which makes it anew of the results.",
+            )
         raise VlacError(f"{engine} could not take the results over: {said}", "Nothing was changed in the results.")

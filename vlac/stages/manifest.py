@@ -3,7 +3,8 @@
 import hashlib
 from typing import Any
 
-from vlac.files import read_json, sha256, write_json
+from vlac.errors import VlacError
+from vlac.files import json_bytes, read_json, sha256, write_json
 from vlac.stages.definitions import CODE_ROOT, Asked, Job, Stage, code_files
 from vlac.stages.view import fingerprint
 
@@ -30,7 +31,12 @@ def write_manifest(job: Job, params: Asked) -> None:
         "inputs": {path.as_posix(): sha256(path) for path in job.inputs(params)},
         "outputs": {path.as_posix(): sha256(path) for path in made},
     }
-    write_json(job.manifest, content)
+    write_json(job.manifest, sealed(content))
+
+
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a manifest with a hash of itself: it vouches for other files, and nothing else for it."""
+    return content | {"seal": hashlib.sha256(json_bytes(content)).hexdigest()}
 
 
 def read_manifest(job: Job) -> dict[str, Any]:
@@ -39,5 +45,8 @@ def read_manifest(job: Job) -> dict[str, Any]:
     Raises:
         VlacError: it is missing or damaged.
     """
-    content: dict[str, Any] = read_json(job.manifest)
+    found = read_json(job.manifest)
+    content = {key: value for key, value in found.items() if key != "seal"} if isinstance(found, dict) else {}
+    if job.manifest.read_bytes() != json_bytes(sealed(content)):
+        raise VlacError(f"{job.manifest} is damaged.", f"Delete it and run `{job.command}` again.")
     return content

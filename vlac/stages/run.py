@@ -11,6 +11,7 @@ from vlac.errors import VlacError
 from vlac.files import reason
 from vlac.params.search import Search
 from vlac.stages.asked import asked_of
+from vlac.stages.damage import refuse_damaged_inputs
 from vlac.stages.definitions import VLAE, Asked, Job
 from vlac.stages.manifest import write_manifest
 from vlac.stages.view import restrict
@@ -22,7 +23,7 @@ def run_stage(job: Job, work: Callable[[Any], None]) -> None:
     """Call `work` with the job's declared parameters, then write the manifest.
 
     Raises:
-        VlacError: the parameters do not know the job's model or seeds, or an input is missing.
+        VlacError: the parameters do not know the job's model or seeds, or an input is missing or damaged.
     """
     params = asked_of(job)
     _check_known(job, params)
@@ -33,6 +34,7 @@ def run_stage(job: Job, work: Callable[[Any], None]) -> None:
             f"Make it first, for example with `snakemake --cores 4 {missing[0]}`, or with `python -m vlac work`.",
         )
     with _log_to(job):
+        refuse_damaged_inputs(job, params)
         work(restrict(params, job.params))
         write_manifest(job, params)
 

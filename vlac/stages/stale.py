@@ -32,17 +32,19 @@ def why_made_otherwise(job: Job, params: Asked) -> str | None:
 def why_stale(job: Job, params: Asked) -> str | None:
     """Return in a few words why the job's result must be made again, or None where it is up to date."""
     if not job.manifest.exists():
-        return "it has not been run"
+        made = any(path.exists() for path in job.outputs)
+        return f"{job.manifest} is missing" if made else "it has not been run"
     if why := why_made_otherwise(job, params):
         return why
     manifest = _manifest(job)
+    wrong = []
     for what, files in (("its input", manifest["inputs"]), ("its output", manifest["outputs"])):
         for name, digest in files.items():
             if not Path(name).exists():
-                return f"{what} {name} is missing"
-            if sha256(Path(name)) != digest:
-                return f"{what} {name} has changed since"
-    return None
+                wrong.append(f"{what} {name} is missing")
+            elif sha256(Path(name)) != digest:
+                wrong.append(f"{what} {name} has changed since")
+    return "; ".join(wrong) or None
 
 
 def sort_out(params: Params, settled: Collection[Path] = ()) -> tuple[list[Job], dict[Job, str]]:

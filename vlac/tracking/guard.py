@@ -34,10 +34,7 @@ def guarded() -> Iterator[None]:
 
 def why(error: BaseException) -> str:
     """Return in a few words what is behind an error of MLflow, which wraps it in several layers."""
-    layers = [error]
-    while (inner := layers[-1].__cause__ or layers[-1].__context__) and inner not in layers:
-        layers.append(inner)
-    for layer in layers:
+    for layer in _layers(error):
         if isinstance(layer, sqlite3.Error):
             return f"its store {location()} cannot be used ({layer})"
         if type(layer).__name__ in ("ConnectionError", "ConnectTimeout", "ReadTimeout"):
@@ -49,6 +46,24 @@ def why(error: BaseException) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     sentence = first.split(". ")[0].rstrip(".")
     return _without_password(sentence if len(sentence) <= 200 else f"{sentence[:200]} ...")
+
+
+def damaged_store(error: BaseException) -> str | None:
+    """Return the project's own sqlite file if the error says that its bytes are damaged, else None."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None  # somebody's, to be mended with care
+    for layer in _layers(error):
+        # The other classes of sqlite's errors are about files that are locked, out of reach or on a full disk.
+        if type(layer) is sqlite3.DatabaseError or (isinstance(layer, sqlite3.Error) and "no such table" in str(layer)):
+            return location()
+    return None
+
+
+def _layers(error: BaseException) -> list[BaseException]:
+    layers = [error]
+    while (inner := layers[-1].__cause__ or layers[-1].__context__) and inner not in layers:
+        layers.append(inner)
+    return layers
 
 
 def location() -> str:

@@ -11,7 +11,7 @@ from vlac.stages.definitions import Job, jobs
 from vlac.stages.search import trials
 from vlac.tracking import journal, sync
 from vlac.tracking.content import REPORTS, finished_runs
-from vlac.tracking.guard import location, why
+from vlac.tracking.guard import TRACK, damaged_store, location, why
 from vlac.tracking.store import exclusive, open_store
 
 TRAININGS = ("train_vlae", "train")
@@ -82,9 +82,12 @@ def _rebuild(of_runs: list[Job], params_of: Callable[[Job], Params], part: str, 
     except VlacError:
         raise
     except Exception as error:
-        raise VlacError(
-            f"The view cannot be made: {why(error)}.",
+        hint = (
             f"Mend that, or name another MLFLOW_TRACKING_URI. If {location()} is a file that is damaged or of another "
-            "MLflow, move it away: the same command makes it anew from the results.",
-        ) from error
+            "MLflow, move it away: the same command makes it anew from the results."
+        )
+        if damaged := damaged_store(error):
+            aside = f"mv {damaged} {damaged}.damaged"
+            hint = f"Run `{aside}` to move it away: `{TRACK}` then makes it anew from the results."
+        raise VlacError(f"The view cannot be made: {why(error)}.", hint) from error
     return Rebuilt(shown, changed, killed, tuple(left_out), file)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vlac.tracking import journal
+from vlac.tracking import copies, journal
 from vlac.tracking.content import DIGEST, Content, Points
 from vlac.tracking.store import Store
 
@@ -27,7 +27,8 @@ def show(store: Store, content: Content) -> bool:
     """
     run = _only_run(store, content.key)
     digest = content.digest()
-    if run and run.info.status == "FINISHED" and run.data.tags.get(DIGEST) == digest:
+    complete = run and run.info.status == "FINISHED" and run.data.tags.get(DIGEST) == digest
+    if run and complete and copies.whole(run, content):
         return False
     run_id, ahead = _bring_up(store, content, run)
     if ahead:

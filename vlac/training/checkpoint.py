@@ -50,7 +50,10 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except Exception:  # a damaged file makes zipfile and torch raise nearly anything
-            raise VlacError(f"{path} is damaged.", "Delete it to start this training anew.") from None
+            raise VlacError(
+                f"{path} is damaged.",
+                f"Delete it to start this training anew: `rm {path}`, and the same command again.",
+            ) from None
         if other:
             raise VlacError(
                 f"{path} stands after epoch {checkpoint.epoch} of a training with other {' and '.join(other)}.",

@@ -161,7 +161,10 @@ class PretextTrainer:
         except FileNotFoundError:
             return {"epoch": 0, "finished": False}
         except Exception:  # a damaged file makes zipfile and torch raise nearly anything
-            raise VlacError(f"{self.path} is damaged.", "Delete it to learn the pretext anew.") from None
+            raise VlacError(
+                f"{self.path} is damaged.",
+                f"Delete it to learn the pretext anew: `rm {self.path}`, and the same command again.",
+            ) from None
 
 
 def _cosine(progress: float) -> float:

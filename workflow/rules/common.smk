@@ -4,12 +4,14 @@ import functools
 import shutil
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.params.schema import seeds_of
 from vlac.stages import STAGES, Job, jobs
 from vlac.stages.asked import asked_of
+from vlac.stages.damage import damage
 from vlac.stages.definitions import code_files
 from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import why_made_otherwise
@@ -63,15 +65,24 @@ def training_threads(wildcards) -> int:
     return THREADS * min(PARAMS.training.at_once, len(seeds_of(wildcards.seeds)))
 
 
+@functools.cache
+def damaged(job: Job) -> bool:
+    """Return whether outputs of the job are not what it wrote, and say which."""
+    found = damage(job)
+    if found:
+        logger.warning(f"{job} is run again: {'; '.join(found)}.")
+    return bool(found)
+
+
 def inputs(stage: str):
     """Return an input function: the files that a job of the stage reads, code aside."""
 
     def of(wildcards) -> list[str]:
         job = job_of(stage, wildcards)
         params = asked(job)
-        if why_made_otherwise(job, params):
-            # Snakemake remembers the parameters of its own runs alone. What DVC made with others would pass for up
-            # to date, so the manifest decides.
+        # Snakemake remembers the parameters of its own runs alone, so what DVC made with others would pass for up to
+        # date; and it goes by times, so a damaged file would pass for a new one. The manifest decides.
+        if damaged(job) or why_made_otherwise(job, params):
             workflow.dag.forcefiles.update(str(path) for path in job.outputs)
         return [str(path) for path in job.inputs(params)]
 
