@@ -102,7 +102,7 @@ def _read(path: Path, parse: Callable[[], Content]) -> Content:
         raise VlacError(
             f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
 
 

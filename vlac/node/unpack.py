@@ -9,7 +9,8 @@ from vlac.errors import VlacError
 from vlac.files import copy_file, sha256
 from vlac.node.checkpoints import carry_checkpoints
 from vlac.node.folder import input_hash
-from vlac.params.load import RESOLVED, load_params
+from vlac.params.load import load_params
+from vlac.params.read import RESOLVED
 from vlac.params.schema import Params
 from vlac.pipeline.train import discard_checkpoints
 from vlac.stages.definitions import STAGES, Job, jobs

@@ -126,7 +126,7 @@ def _in(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
-SOURCES = _in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "split.py"))
+SOURCES = _in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "matlab.py", "split.py"))
 """Code that finds and reads the digit files."""
 
 CODES = ("vlac/data/split.py", "vlac/evaluation/codes.py", "vlac/models", "vlac/training/device.py")
