@@ -1,7 +1,7 @@
 """A few wrong inputs of every kind; `python -m tests.fuzz` runs thousands."""
 
 import pytest
-from fuzz import mats, params
+from fuzz import folders, mats, params
 from fuzz.campaign import campaign
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ KINDS = {
     "params": (params.files(params.PARAMS), params.plan, 120),
     "searches": (params.files(params.SEARCHES), params.search, 40),
     "mats": (mats.files(), mats.read, 100),
+    "folders": (folders.folders(), folders.download, 30),
 }
 
 

@@ -20,7 +20,7 @@ from vlac.errors import VlacError
 SECONDS = 10.0
 """Most seconds of computing for one input."""
 
-WAITING = 120.0
+WAITING = 240.0
 """Most seconds for one input by the clock, of which other processes may take a part."""
 
 MEGABYTES = 512.0
@@ -65,8 +65,10 @@ def judge(work: Callable[[], None]) -> Outcome:
         outcome.failure = str(failure)
     except Hang:
         outcome.failure = "it took too long"
-    except Exception:
-        outcome.failure = traceback.format_exc()
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames if "/vlac/" in frame.filename]
+        outcome.failure = "\n    ".join([f"{type(error).__name__}: {error}"[:500], *where])
     outcome.seconds = time.process_time() - begun
     outcome.megabytes = max(0.0, _memory("VmHWM") - before)
     if outcome.megabytes > MEGABYTES:

@@ -219,7 +219,7 @@ def _check_jobs(asked: list[Job], path: Path) -> None:
     """Raise Failure if a job is none that should be run, or if DVC reads the file otherwise than Snakemake."""
     for job in asked:
         _ensure(
-            re.fullmatch(r"python -m vlac( (--seeds?|[A-Za-z0-9_][A-Za-z0-9_-]*))+", job.command) is not None,
+            re.fullmatch(r"python -m vlac( (--seeds?|--model|[A-Za-z0-9_][A-Za-z0-9_-]*))+", job.command) is not None,
             job.command,
         )
         for file in (*job.outputs, job.log, job.manifest):

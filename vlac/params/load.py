@@ -6,9 +6,9 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 from vlac.files import read_json
-from vlac.params.read import RESOLVED, Lines, dotted, one_line, read_yaml, too_deep
+from vlac.params.read import RESOLVED, Lines, dotted, read_yaml, too_deep
 from vlac.params.schema import GmDgm, Params, Section, Vlac, VlacPlus
 from vlac.params.search import Vlae
 

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 
 RESOLVED = Path("params.json")
 """The parameters for a machine without PyYAML; `python -m vlac pack` writes it. Read where params.yaml is not."""
@@ -23,7 +23,6 @@ MOST_VALUES = 20_000
 """Values of a file, with every alias written out."""
 DEEPEST = 20
 LONGEST_NUMBER = 40
-LONGEST_SAYING = 500
 
 # The core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
 CORE_1_2 = (
@@ -67,12 +66,6 @@ def read_yaml(path: Path) -> tuple[Any, Path, Lines]:
         raise VlacError(one_line(f"{path} is not valid YAML: {error}."), "Correct it and run again.") from None
     except RecursionError:
         raise too_deep(path) from None
-
-
-def one_line(text: str) -> str:
-    """Return `text` fit for a terminal: on one line, without characters that do something there, and not too long."""
-    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split()))
-    return line if len(line) <= LONGEST_SAYING else f"{line[: LONGEST_SAYING - 100]} ... {line[-95:]}"
 
 
 def dotted(location: tuple[str | int, ...]) -> str:

@@ -52,7 +52,7 @@ class _log_to:
 
     def __enter__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.handler = logging.FileHandler(self.path, mode="w", encoding="utf-8")
+        self.handler = logging.FileHandler(self.path, mode="w", encoding="utf-8", errors="backslashreplace")
         self.handler.setFormatter(logging.Formatter("%(message)s"))
         logging.getLogger("vlac").addHandler(self.handler)
 
