@@ -1,13 +1,21 @@
-"""What fuzzing has found in the reading of parameters, each by the smallest file that shows it."""
+"""What fuzzing has found, each by the smallest file that shows it; of .mat files, in tests/test_data_mat.py."""
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from tiny import tiny_spec, tiny_trainer
 
 from vlac.cli import main
+from vlac.data.download import locate
+from vlac.data.source import read_source
 from vlac.errors import VlacError
+from vlac.files import read_csv
+from vlac.models.ladder import Ladder
+from vlac.models.load import load_models, read_archive, write_archive
 from vlac.params import load_params
 from vlac.params.trials import load_search
 
@@ -86,3 +94,65 @@ def test_resolved_parameters_that_are_too_deep(tmp_path: Path) -> None:
     (tmp_path / "params.json").write_text("[" * 900 + "]" * 900)
     with pytest.raises(VlacError, match=r"nested|valid dictionary"):
         load_params(tmp_path / "params.json")
+
+
+def test_weights_whose_spec_asks_for_all_memory(tmp_path: Path) -> None:
+    spec = tiny_spec()
+    weights = {0: Ladder(spec).state_dict()}
+    write_archive(tmp_path / "model.pt", {"spec": replace(spec, hidden=10**9).to_dict(), "weights": weights})
+    with pytest.raises(VlacError, match="damaged or is no model"):
+        load_models(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("part", ["model", "optimiser", "groups", "generator", "history", "epoch"])
+def test_a_checkpoint_that_does_not_fit_its_training(part: str, tmp_path: Path) -> None:
+    path = tmp_path / "0.pt"
+    next(tiny_trainer(path).epochs(checkpoint_seconds=0))
+    content = read_archive(path)
+    match part:
+        case "model":
+            del content["model"][next(iter(content["model"]))]
+        case "optimiser":
+            content["optimiser"]["state"][0]["exp_avg"] = torch.zeros(7)
+        case "groups":
+            content["optimiser"]["param_groups"][0]["lr"] = "fast"
+        case "generator":
+            content["generator"] = torch.zeros(3)
+        case "history":
+            content["history"] = [{"epoch": 5}]
+        case "epoch":
+            content["epoch"] = "one"
+    write_archive(path, content)
+    with pytest.raises(VlacError, match=r"0\.pt is damaged\. Delete it"):
+        tiny_trainer(path).resume()
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("seed,rung\n0,1\n0,1,2\n", "history.csv is damaged .*Expected 2 fields"),
+        ("seed,elbo\n0,fast\n", "history.csv is damaged .*column elbo holds more than numbers"),
+    ],
+)
+def test_a_table_with_something_else_than_numbers(table: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text(table)
+    with pytest.raises(VlacError, match=said) as caught:
+        read_csv(tmp_path / "history.csv")
+    assert str(caught.value).isprintable()
+    if "elbo" in said:
+        assert list(read_csv(tmp_path / "history.csv", ["elbo"])["elbo"]) == ["fast"]
+
+
+@pytest.mark.parametrize("content", ["1", "[]", "{}", '{"source": "svhn", "files": [1]}', "[" * 99_999, "\0"])
+def test_a_list_of_files_of_another_shape(content: str, tmp_path: Path) -> None:
+    (tmp_path / "source.json").write_text(content)
+    with pytest.raises(VlacError, match=r"source\.json is damaged"):
+        read_source(tmp_path / "source.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000, "a\nb", "\x1b[31mred", "\udcff", "\0"])
+def test_a_name_that_no_folder_has(name: str, tmp_path: Path) -> None:
+    with pytest.raises(VlacError) as caught:
+        locate(name, ["test"], tmp_path)
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
