@@ -17,6 +17,7 @@ class Server:
     statuses: list[int] = field(default_factory=list)  # errors that the next answers are
     knows_ranges: bool = True
     says_total: bool = True  # whether 416 comes with the size
+    sends_on: dict[str, str] = field(default_factory=dict)  # file -> the address that it is said to have now
     shift: int = 0  # error of the range that it sends
     kind: str | None = None  # the Content-Type
     pause: float = 0.0  # seconds after each byte
@@ -33,6 +34,11 @@ def serving() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(self.headers["Range"])
+            if self.path.lstrip("/") in state.sends_on:
+                self.send_response(302)
+                self.send_header("Location", state.sends_on[self.path.lstrip("/")])
+                self.end_headers()
+                return
             content = state.files.get(self.path.lstrip("/"))
             if state.statuses or content is None:
                 self.send_error(state.statuses.pop(0) if state.statuses else 404)

@@ -144,3 +144,20 @@ def test_a_full_disk_is_named(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.part").symlink_to("/dev/full")
     with pytest.raises(VlacError, match=r"file\.part could not be written: the disk is full"):
         fetch.fetch(f"{server.url}/file", tmp_path / "file.part")
+
+
+def test_a_server_may_send_us_on_within_itself(server: Server, tmp_path: Path) -> None:
+    server.sends_on["old"] = "/file"
+    fetch.fetch(f"{server.url}/old", tmp_path / "file.part")
+    assert (tmp_path / "file.part").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "place", ["http://localhost:{port}/file", "ftp://127.0.0.1/file", "file:///etc/passwd", "//[x/"]
+)
+def test_nobody_is_followed_to_another_place(place: str, server: Server, tmp_path: Path) -> None:
+    server.sends_on["old"] = place.format(port=server.url.rpartition(":")[2])
+    with pytest.raises(VlacError, match=r"sends us on to|302 Found|is no address"):
+        fetch.fetch(f"{server.url}/old", tmp_path / "file.part")
+    assert len(server.asked) == 1
+    assert not (tmp_path / "file.part").exists()

@@ -1,6 +1,8 @@
 """Digit files in the layout of the official download: agreement with SciPy, stable bytes, and every bad file named."""
 
 import errno
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -138,3 +140,82 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path: Path, monkeypatc
         write_mat(tmp_path / "a.mat", images[:1], labels[:1])
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mat"]
     assert len(read_mat(tmp_path / "a.mat")[1]) == 3
+
+
+def swapped(content: bytes, arrays: int = 2) -> bytes:
+    """Return an uncompressed file of uint8 arrays in the other byte order."""
+    parts, at = [content[:124] + b"\x01\x00MI"], 128
+    for _ in range(arrays):
+        length = int.from_bytes(content[at + 4 : at + 8], "little")
+        inside = content[at + 8 : at + 8 + length]
+        dimensions = 16 + 8 + int.from_bytes(inside[20:24], "little")
+        words = np.frombuffer(inside[: dimensions + 8], "<u4").byteswap().tobytes()
+        name = inside[dimensions + 4 : dimensions + 8]  # within its tag, in the order of its letters
+        words = words[:-4] + name
+        pixels = np.frombuffer(inside[dimensions + 8 : dimensions + 16], "<u4").byteswap().tobytes()
+        head = np.frombuffer(content[at : at + 8], "<u4").byteswap().tobytes()
+        parts.append(head + words + pixels + inside[dimensions + 16 :])
+        at += 8 + length
+    return b"".join(parts)
+
+
+def test_a_file_of_the_other_byte_order_is_read(tmp_path: Path) -> None:
+    content = official_layout(24)
+    savemat(tmp_path / "a.mat", content)
+    (tmp_path / "b.mat").write_bytes(swapped((tmp_path / "a.mat").read_bytes()))
+    np.testing.assert_array_equal(loadmat(tmp_path / "b.mat")["X"], content["X"])
+    for ours, theirs in zip(read_mat(tmp_path / "b.mat"), read_mat(tmp_path / "a.mat"), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])  # up to four labels lie within a tag
+def test_files_of_few_images_among_other_arrays(tmp_path: Path, count: int, compressed: bool) -> None:
+    content = official_layout(count)
+    others = {"a": "text", "b": {"c": 1.5}, "d": np.array([["cell", 1]], object), "e": np.eye(3), "f": 1j}
+    savemat(tmp_path / "a.mat", others | content | {"z": np.eye(2)}, do_compression=compressed)
+    images, labels = read_mat(tmp_path / "a.mat")
+    np.testing.assert_array_equal(images, content["X"].transpose(3, 0, 1, 2))
+    np.testing.assert_array_equal(labels, content["y"][:, 0] % 10)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_wrong_bit_anywhere_in_a_head_crashes_nothing(tmp_path: Path, compressed: bool) -> None:
+    """SciPy's reader ends the process on some of these."""
+    path = tmp_path / "train_32x32.mat"
+    savemat(path, official_layout(2), do_compression=compressed)
+    whole, refused = path.read_bytes(), 0
+    for bit in range(124 * 8, 260 * 8):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            images, labels = read_mat(path)
+        except VlacError:
+            refused += 1
+        else:
+            assert images.shape == (len(labels), 32, 32, 3)
+    assert refused > (1000 if compressed else 300)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_size_that_lies_takes_no_memory(tmp_path: Path, compressed: bool) -> None:
+    path = tmp_path / "train_32x32.mat"
+    savemat(path, official_layout(2))
+    content = bytearray(path.read_bytes())
+    # X: tag at 128, flags at 136, shape at 152, name at 176, pixels' tag at 184.
+    content[172:176] = (1_000_000).to_bytes(4, "little")
+    content[188:192] = (3_072_000_000).to_bytes(4, "little")
+    if compressed:
+        length = 8 + int.from_bytes(content[132:136], "little")
+        inner = zlib.compress(content[128 : 128 + length])
+        content[128:] = (15).to_bytes(4, "little") + len(inner).to_bytes(4, "little") + inner
+    else:
+        content[132:136] = (3_072_000_064).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(VlacError, match=r"truncated, damaged or no \.mat file"):
+        read_mat(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000

@@ -179,7 +179,7 @@ def test_a_seed_more_means_its_own_jobs_and_a_seed_less_the_table_alone(
     project: str, request: pytest.FixtureRequest
 ) -> None:
     made: Project = request.getfixturevalue(project)
-    own = {f"python -m vlac {stage} two --seeds 3" for stage in ("train", "evaluate", "figures")}
+    own = {f"python -m vlac {stage} --model two --seeds 3" for stage in ("train", "evaluate", "figures")}
     for seeds, rerun in (([0, "1-2", 3], {*own, "python -m vlac table"}), ([0], {"python -m vlac table"})):
         with made.changed("seeds", to=seeds):
             assert made.planned_by_snakemake() == rerun

@@ -128,7 +128,9 @@ def test_both_engines_take_what_came_home_as_done(at_home: Project) -> None:
     assert {str(job) for job, state in states.items() if state is State.MADE} == {"probe 0", "rung"}
     models = {path: path.read_bytes() for job in seen.brought for path in job.outputs}
     hand_over(params)
-    still = {f"python -m vlac evaluate {model} --seeds 0" for model in ("one", "two")} | {"python -m vlac table"}
+    still = {f"python -m vlac evaluate --model {model} --seeds 0" for model in ("one", "two")} | {
+        "python -m vlac table"
+    }
     assert at_home.planned_by_snakemake() == at_home.planned_by_dvc() == still
     targets = [str(path) for job in seen.brought for path in job.outputs]
     assert "Nothing to be done" in at_home.run("snakemake", "--dry-run", *targets)

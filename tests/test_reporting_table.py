@@ -176,7 +176,7 @@ def test_same_bytes_again_and_every_table_is_aligned(tmp_path: Path, shipped: Pa
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [
-        ("acc", None, r"has no column acc.*evaluate gmdgm --seeds 1"),
+        ("acc", None, r"has no column acc.*evaluate --model gmdgm --seeds 1"),
         ("images", 3999, r"numbers of test images \(3999, 4000\)"),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_locked_store_costs_one_warning_and_the_view_can_be_rebuilt(
 def test_a_damaged_store_is_made_anew_once_it_is_moved_away_as_the_error_says(folder: Path) -> None:
     (folder / "mlflow.db").write_bytes(b"no database" * 1000)
     train_and_publish()
-    with pytest.raises(VlacError, match=r"store mlflow\.db cannot be used .*, move it away: .* makes it anew"):
+    with pytest.raises(VlacError, match=r"store mlflow\.db cannot be used .* to move it away: .* then makes it"):
         tracking.rebuild(load_params())
     (folder / "mlflow.db").rename(folder / "away")
     assert tracking.rebuild(load_params()).changed == 2

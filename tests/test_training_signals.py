@@ -45,7 +45,7 @@ def start(*python):
     for module in ("mlflow", "sklearn", "tqdm", "dvc", "snakemake"):
         (bare / f"{module}.py").write_text("raise ImportError('not on this node')\n")
     environment = os.environ | {"PYTHONPATH": f"{bare.resolve()}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *python, "train", "vlac", "--seeds", "2"]
+    command = [sys.executable, *python, "train", "--model", "vlac", "--seeds", "2"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 

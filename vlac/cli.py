@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         if "model" in needs:
-            command.add_argument("model", help="a model of params.yaml, or vlae" if name == "train" else "a model")
+            known = "a model of params.yaml, or vlae" if name == "train" else "a model of params.yaml"
+            command.add_argument("--model", required=True, help=known)
         if "seeds" in needs:
             command.add_argument("--seeds", required=True, help="a seed group of params.yaml, such as 0 or 0-4")
         if "folder" in needs:

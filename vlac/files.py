@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -89,15 +89,22 @@ def read_json(path: Path) -> Any:
     return _read(path, lambda: json.loads(path.read_text()))
 
 
-def read_csv(path: Path) -> "pd.DataFrame":
-    """Return the content of a CSV file.
+def read_csv(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
+    """Return the content of a CSV file that holds numbers, but for the columns named in `text`.
 
     Raises:
-        VlacError: the file is missing, unreadable or no CSV.
+        VlacError: the file is missing, unreadable or no CSV, or a number is none.
     """
     import pandas as pd
 
-    return _read(path, lambda: pd.read_csv(path))
+    table = _read(path, lambda: pd.read_csv(path))
+    for name, column in table.items():
+        if name not in text and not pd.api.types.is_numeric_dtype(column) and len(column):
+            raise VlacError(
+                f"{path} is damaged (its column {name} holds more than numbers).",
+                "Delete it and run the stage that makes it again.",
+            )
+    return table
 
 
 def _read(path: Path, parse: Callable[[], Content]) -> Content:
@@ -107,8 +114,9 @@ def _read(path: Path, parse: Callable[[], Content]) -> Content:
         raise VlacError(
             f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."
         ) from None
-    except (OSError, ValueError) as error:
-        raise VlacError(f"{path} is damaged ({error}).", "Delete it and run the same command again.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise VlacError(f"{path} is damaged ({reason}).", "Delete it and run the same command again.") from None
 
 
 def sha256(path: Path) -> str:

@@ -2,13 +2,14 @@
 
 import hashlib
 import logging
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlac.data.fetch import fetch
 from vlac.data.mat import folder_without, read_mat
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 from vlac.files import sha256
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,9 @@ OFFLINE = (
     "Without network, set data.path in params.yaml, or the environment variable VLAC_DATA, to a folder with "
     "train_32x32.mat and test_32x32.mat, or set data.source to digits."
 )
+
+LONGEST = 1000
+"""Most characters of a folder's name or an address."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
     """
     if source is None:
         return {split: _from_page(split, raw / "svhn" / file_name(split)) for split in splits}
+    if len(source) > LONGEST or any(unicodedata.category(char) == "Cc" for char in source):
+        raise VlacError(
+            one_line(f"{source!r} is the name of no folder and no address."), "Correct data.path or VLAC_DATA."
+        )
     if source.startswith(("http://", "https://")):
         # Files of two mirrors share their names, not their content.
         folder = raw / f"mirror-{hashlib.sha256(source.rstrip('/').encode()).hexdigest()[:12]}"
@@ -64,7 +72,12 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
     folder = Path(source)
     with suppress(RuntimeError):  # ~name of nobody stays as it is, and is found missing
         folder = folder.expanduser()
-    return {split: _in_folder(folder, file_name(split)) for split in splits}
+    try:
+        return {split: _in_folder(folder, file_name(split)) for split in splits}
+    except OSError as error:
+        raise VlacError(
+            one_line(f"The data folder {folder} cannot be read: {error.strerror}."), "Correct data.path or VLAC_DATA."
+        ) from None
 
 
 def describe(split: str, path: Path) -> dict[str, str | int | bool]:

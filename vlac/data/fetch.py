@@ -10,8 +10,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 from vlac.files import reason
 
 logger = logging.getLogger(__name__)
@@ -21,6 +23,33 @@ LEAST = 10_000  # bytes: what comes more slowly would take days, and counts as n
 PAUSES = (1.0, 2.0, 4.0)  # seconds before each further attempt; with TIMEOUT, a dead network costs under a minute
 CHUNK = 1 << 18  # bytes
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP states that pass by themselves
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows a server to another place of its own, and to nobody else: the user has named that server and no other."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Return the request for `newurl`.
+
+        Raises:
+            VlacError: it is another server's, or less safe than the address asked for.
+        """
+        here, there = urlsplit(req.full_url), urlsplit(newurl)
+        schemes = ("https",) if here.scheme == "https" else ("http", "https")
+        if there.hostname != here.hostname or there.scheme not in schemes:
+            raise VlacError(
+                one_line(f"{req.full_url} could not be fetched: the server sends us on to {newurl}."),
+                "Name that place in data.path or VLAC_DATA if you trust it; it may be the login page of a network.",
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class _Interrupted(Exception):
@@ -68,7 +97,8 @@ def _attempt(url: str, part: Path, size: int | None) -> None:
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        opener = urllib.request.build_opener(_SameHost)
+        response = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:

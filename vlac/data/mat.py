@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
+from vlac.data.matlab import read_arrays
 from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
 from vlac.files import atomic
@@ -32,22 +33,21 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     _refuse_what_is_no_file(path)
     try:
-        content = loadmat(path, appendmat=False, variable_names=["X", "y"])
-    except NotImplementedError:
-        raise _hdf5(path) from None
-    except Exception as error:  # damaged bytes make the parser raise nearly anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        arrays = read_arrays(path, ("X", "y"))
+    except MemoryError:
+        raise VlacError(f"There is not enough memory to read {path}.", "Free some, or use a smaller file.") from None
+    except (ValueError, OSError) as error:
         raise VlacError(
-            f"{path} is truncated, damaged or no .mat file ({reason}).", "Delete it and download or copy it again."
+            f"{path} is truncated, damaged or no .mat file ({error}).", "Delete it and download or copy it again."
         ) from None
     for name in ("X", "y"):
-        if name not in content:
+        if name not in arrays:
             raise VlacError(f"{path} has no {name}.", LAYOUT)
-    X, y = content["X"], content["y"]
-    if not isinstance(X, np.ndarray) or X.dtype != np.uint8 or X.ndim != 4 or X.shape[:3] != IMAGE_SHAPE:
-        raise VlacError(f"{path} has an X that is {_kind(X)}, not uint8 (32, 32, 3, N).", LAYOUT)
-    if not isinstance(y, np.ndarray) or y.dtype != np.uint8 or y.ndim != 2 or y.shape[1] != 1:
-        raise VlacError(f"{path} has a y that is {_kind(y)}, not uint8 (N, 1).", LAYOUT)
+    X, y = arrays["X"].values, arrays["y"].values
+    if X is None or X.ndim != 4 or X.shape[:3] != IMAGE_SHAPE:
+        raise VlacError(f"{path} has an X that is {arrays['X']}, not uint8 (32, 32, 3, N).", LAYOUT)
+    if y is None or y.ndim != 2 or y.shape[1] != 1:
+        raise VlacError(f"{path} has a y that is {arrays['y']}, not uint8 (N, 1).", LAYOUT)
     if X.shape[3] == 0:
         raise VlacError(f"{path} holds no images.", LAYOUT)
     if X.shape[3] != len(y):
@@ -117,7 +117,3 @@ def _hdf5(path: Path) -> VlacError:
         f"{path} is a MATLAB 7.3 (HDF5) file, which the official SVHN files are not.",
         "Save it with `save(..., '-v7')` in MATLAB, or use the official file.",
     )
-
-
-def _kind(value: object) -> str:
-    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -28,7 +28,11 @@ def load_models(path: Path) -> dict[int, Ladder]:
         content = read_archive(path)
         spec = Spec.from_dict(content["spec"])
         models = {}
+        with torch.device("meta"):  # shapes without memory, because a spec may ask for any amount of it
+            shapes = {name: weight.shape for name, weight in Ladder(spec).state_dict().items()}
         for seed, state in content["weights"].items():
+            if shapes != {name: weight.shape for name, weight in state.items()}:
+                raise ValueError("the weights are not those of the spec")
             model = Ladder(spec)
             model.load_state_dict(state)
             models[int(seed)] = model.eval()

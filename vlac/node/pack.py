@@ -12,7 +12,8 @@ from vlac.errors import VlacError
 from vlac.files import copy_file, write_bytes, write_json, write_text
 from vlac.node.checkpoints import carry_checkpoints
 from vlac.node.folder import MARKER, RUNG, is_pack, settled_rung
-from vlac.params.load import RESOLVED, load_params
+from vlac.params.load import load_params
+from vlac.params.read import RESOLVED
 from vlac.params.schema import Params
 from vlac.stages.definitions import CODE_ROOT, Job
 from vlac.stages.stale import sort_out

@@ -9,7 +9,8 @@ from vlac.errors import VlacError
 from vlac.files import copy_file, sha256
 from vlac.node.checkpoints import carry_checkpoints
 from vlac.node.folder import input_hash
-from vlac.params.load import RESOLVED, load_params
+from vlac.params.load import load_params
+from vlac.params.read import RESOLVED
 from vlac.params.schema import Params
 from vlac.pipeline.train import discard_checkpoints
 from vlac.stages.definitions import STAGES, Job, jobs
@@ -76,7 +77,7 @@ def unpack(folder: Path, params: Params) -> Unpacked:
             seen.brought.append(job)
     for job in (*seen.brought, *left):
         for path in (job.log, journal.path(job)):
-            if (folder / path).exists():
+            if _is_plain(folder / path):
                 copy_file(folder / path, path)
     asked = set(jobs(params))
     for job in jobs(packed):
@@ -127,6 +128,8 @@ def _mismatch(job: Job, params: Params, folder: Path) -> str | None:
         for name, digest in manifest["outputs"].items():
             if not Path(name).exists():
                 return f"{name} did not come along"
+            if not _is_plain(Path(name)):
+                return f"{name} is a link or no file"
             if sha256(Path(name)) != digest:
                 return f"{name} is not what the job has written"
     for name, digest in manifest["inputs"].items():
@@ -136,3 +139,8 @@ def _mismatch(job: Job, params: Params, folder: Path) -> str | None:
         if here != digest:
             return f"it was made of another {name} than the one here"
     return None
+
+
+def _is_plain(path: Path) -> bool:
+    """Return whether this is a file with content of its own; a link might lead to anything outside of the pack."""
+    return path.is_file() and not path.is_symlink()

@@ -4,6 +4,7 @@ Rungs are counted 1..L from the pixels; lists with one entry per rung start with
 """
 
 import re
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -11,13 +12,22 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 MOST_SEEDS = 1000
 """Most seeds of one group."""
 
+MOST_TRAININGS = 10_000
+"""Most trainings of one file: models times groups of seeds."""
+
+MOST_IMAGES = 1_000_000
+"""Most images of a split of the embedded digits: what a MATLAB 5 file has room for, rounded down."""
+
+LARGEST = 10**9
+"""Largest number of anything else."""
+
 L = 4
 """Number of rungs of the ladder: four, as in the paper."""
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=LARGEST)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PerRung = Annotated[list[Positive], Field(min_length=L, max_length=L)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
 
 class Section(BaseModel):
@@ -40,7 +50,7 @@ def seeds_of(group: str | int) -> list[int]:
 
 def _well_formed_group(group: str | int) -> str | int:
     # Nine digits at most: torch takes such seeds, and a range is listed without filling the memory.
-    if not re.fullmatch(r"\d{1,9}(-\d{1,9})?", str(group)):
+    if not re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})?", str(group)):
         raise ValueError(f"{group!r} is no seed and no range of seeds such as 0-4")
     first, _, last = str(group).partition("-")
     if last and not 0 <= int(last) - int(first) < MOST_SEEDS:
@@ -50,23 +60,25 @@ def _well_formed_group(group: str | int) -> str | int:
 
 def _distinct(groups: list[str | int]) -> list[str | int]:
     seeds = [seed for group in groups for seed in seeds_of(group)]
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
     if twice:
         raise ValueError(f"seed {twice[0]} is listed twice")
     return groups
 
 
 Groups = Annotated[
-    list[Annotated[str | int, AfterValidator(_well_formed_group)]], Field(min_length=1), AfterValidator(_distinct)
+    list[Annotated[str | int, AfterValidator(_well_formed_group)]],
+    Field(min_length=1, max_length=MOST_SEEDS),
+    AfterValidator(_distinct),
 ]
 
 
 class Digits(Section):
     """The embedded street-view-like digits."""
 
-    train: Annotated[int, Field(ge=200)]
-    test: Annotated[int, Field(ge=100)]
-    seed: Annotated[int, Field(ge=0)]
+    train: Annotated[int, Field(ge=200, le=MOST_IMAGES)]
+    test: Annotated[int, Field(ge=100, le=MOST_IMAGES)]
+    seed: Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 class Data(Section):
@@ -119,7 +131,7 @@ class Training(Section):
     """The optimiser's schedule and the machine's settings."""
 
     epochs: Positive
-    batch: Annotated[int, Field(ge=2)]
+    batch: Annotated[int, Field(ge=2, le=LARGEST)]
     lr: Annotated[float, Field(gt=0)]
     lr_prior: Annotated[float, Field(gt=0)]
     precision: Literal["auto", "float32", "bfloat16"]
@@ -154,7 +166,7 @@ class Pretext(Section):
     channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     hidden: Positive
     epochs: Positive
-    batch: Annotated[int, Field(ge=8)]
+    batch: Annotated[int, Field(ge=8, le=LARGEST)]
     lr: Annotated[float, Field(gt=0)]
     shift: Annotated[float, Field(ge=0, le=8)]
     polarity: bool
@@ -181,7 +193,7 @@ class GmDgm(Section):
     """The equivalent one-rung model: K clusters, z of the given size, the sub-networks of the digit rung."""
 
     kind: Literal["gmdgm"]
-    K: Annotated[int, Field(ge=2)]
+    K: Annotated[int, Field(ge=2, le=LARGEST)]
     z: Positive
 
 
@@ -189,7 +201,7 @@ class Probe(Section):
     """Which rung of a VLAE carries digit identity: seeds of the VLAE, and how the rungs are measured."""
 
     seeds: Groups
-    K: Annotated[int, Field(ge=2)]
+    K: Annotated[int, Field(ge=2, le=LARGEST)]
 
 
 class Evaluation(Section):
@@ -218,6 +230,8 @@ class Params(Section):
     def _consistent(self) -> "Params":
         if "vlae" in self.models:
             raise ValueError("models may not hold the name vlae: the probe trains it")
+        if len(self.models) * len(self.seeds) > MOST_TRAININGS:
+            raise ValueError(f"models and seeds ask for more than {MOST_TRAININGS:,} trainings")
         for name, model in self.models.items():
             if isinstance(model, Vlac) and self.digit_rung not in ("auto", model.main_rung):
                 raise ValueError(

@@ -3,6 +3,7 @@
 No key has a default, as in params.yaml.
 """
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -52,7 +53,7 @@ class Trial(Section):
 
 
 def _distinct(seeds: list[int]) -> list[int]:
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
     if twice:
         raise ValueError(f"seed {twice[0]} is listed twice")
     return seeds
@@ -71,7 +72,7 @@ class Search(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Search":
         names = [trial.name for trial in self.trials]
-        twice = [name for name in names if names.count(name) > 1]
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(f"trials holds the name {twice[0]} twice")
         if self.rule.base not in names:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.params.load import Lines, load_params, read_yaml, validate_as
+from vlac.params.load import load_params, validate_as
+from vlac.params.read import Lines, read_yaml
 from vlac.params.schema import Params
 from vlac.params.search import Search, Trial, TrialParams
 

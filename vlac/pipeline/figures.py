@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from vlac.data.split import Split
+from vlac.errors import VlacError
 from vlac.files import read_csv
+from vlac.models.ladder import Ladder
 from vlac.models.load import load_models
 from vlac.params.schema import Params
 from vlac.reporting.curves import draw_curves
@@ -19,4 +24,17 @@ def figures(job: Job, params: Params) -> None:
     seed, model = next(iter(load_models(folder / "model.pt").items()))
     target = job.outputs[0].parent
     draw_figures(model, Split.load(Path("data/test.npz")).images, seed, target)
-    draw_curves(read_csv(folder / "history.csv"), target / "curves.png")
+    draw_curves(_history(folder / "history.csv", model), target / "curves.png")
+
+
+def _history(path: Path, model: Ladder) -> pd.DataFrame:
+    """Return the history of a model's training, with all that the curves are drawn of."""
+    history = read_csv(path)
+    needed = ["seed", "epoch", "elbo", "log_likelihood", *(f"kl_z_{rung}" for rung in model.rungs)]
+    of_mixtures = ("kl_y", "clusters_in_use", "entropy_mean_q", "mean_entropy_q", "separation")
+    needed += [f"{name}_{rung}" for rung in model.mixture_rungs for name in of_mixtures]
+    if missing := [name for name in needed if name not in history]:
+        raise VlacError(f"{path} has no column {', '.join(missing)}.", "Delete it and train again.")
+    if history.empty or not np.isfinite(history[needed].to_numpy(float)).all():
+        raise VlacError(f"{path} has no rows, or one that is not finite.", "Delete it and train again.")
+    return history[needed]

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from vlac.data.mat import read_mat
+from vlac.data.source import read_source
 from vlac.data.split import Split, from_labels, with_factors
 from vlac.data.summary import contact_sheet, data_report
 from vlac.errors import VlacError
-from vlac.files import read_json, sha256, write_text
+from vlac.files import sha256, write_text
 from vlac.params.schema import Data, Params
 from vlac.pipeline.download import SOURCE, factors_beside, locate_files
 
@@ -19,7 +20,7 @@ def prepare(params: Params) -> None:
     """Read the digit files that `download` saw into data/train.npz and data/test.npz, and report on them."""
     data = params.data
     paths = locate_files(data)
-    checked = read_json(SOURCE)["files"]
+    checked = read_source(SOURCE)["files"]
     if [entry["split"] for entry in checked] != list(paths):
         raise VlacError(f"{SOURCE} is about other splits than params.yaml asks for.", AGAIN)
     for entry in checked:
@@ -62,6 +63,6 @@ def _description(data: Data) -> str:
     names = [
         f"{entry['name']} ({'the official file' if entry['official'] else 'not the official bytes'}, "
         f"sha256 {entry['sha256'][:12]})"
-        for entry in read_json(SOURCE)["files"]
+        for entry in read_source(SOURCE)["files"]
     ]
     return f"SVHN cropped digits (Netzer et al., 2011): {', '.join(names)}."

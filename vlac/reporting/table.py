@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from vlac import __version__
+from vlac.data.source import read_source
 from vlac.errors import VlacError
-from vlac.files import read_csv, read_json, write_csv, write_text
+from vlac.files import read_csv, write_csv, write_text
 from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus
 from vlac.reporting.differences import differences_of_rows
 from vlac.reporting.markdown import aligned, mean_std, paragraph
@@ -19,6 +20,7 @@ from vlac.reporting.published import TABLE_1
 MEASURES = ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use")
 SCORES = {"seed", "rung", *MEASURES, "chance", "chance_random", "images"}
 FACTORS = {"seed", "rung", "factor", "measure", "value"}
+TEXT = ("factor", "measure")
 DATA_SETS = {"digits": "embedded digits (rendered, street-view-like)", "svhn": "SVHN, cropped digits"}
 PARTS = {"kmeans": "its pretext features + k-means", "neighbours": "its pretext features + agreement of neighbours"}
 """What VLAC+ is built on: prefix of the columns in scores.csv, and what the part's row is called."""
@@ -51,7 +53,7 @@ def write_table(params: Params, root: Path = Path()) -> None:
     Raises:
         VlacError: a file is missing or damaged, lacks a column, or the models were scored on different test sets.
     """
-    source = read_json(root / "data/source.json")
+    source = read_source(root / "data/source.json")
     scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in params.models}
     factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in params.models}
     counts = sorted({int(images) for table in scores.values() for images in table["images"]})
@@ -83,11 +85,11 @@ def _gather(root: Path, params: Params, name: str, file: str, columns: set[str])
     parts = []
     for group in params.seeds:
         path = root / "results/evaluate" / name / str(group) / file
-        part = read_csv(path)
+        part = read_csv(path, TEXT)
         missing = columns - set(part.columns)
         if missing or part.empty:
             what = f"has no column {', '.join(sorted(missing))}" if missing else "holds no rows"
-            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate {name} --seeds {group}` again.")
+            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate --model {name} --seeds {group}` again.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 

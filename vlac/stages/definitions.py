@@ -126,7 +126,9 @@ def _in(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
-SOURCES = _in("vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "split.py"))
+SOURCES = _in(
+    "vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "matlab.py", "source.py", "split.py")
+)
 """Code that finds and reads the digit files."""
 
 CODES = ("vlac/data/split.py", "vlac/evaluation/codes.py", "vlac/models", "vlac/training/device.py")
@@ -169,7 +171,7 @@ STAGES: dict[str, Stage] = {
         ),
         _train(
             name="train_vlae",
-            command="python -m vlac train vlae --seeds {seeds}",
+            command="python -m vlac train --model vlae --seeds {seeds}",
             folder="results/train/vlae/{seeds}",
             rung=(),
             model=(),
@@ -204,7 +206,7 @@ STAGES: dict[str, Stage] = {
         ),
         _train(
             name="train",
-            command="python -m vlac train {model} --seeds {seeds}",
+            command="python -m vlac train --model {model} --seeds {seeds}",
             folder="results/train/{model}/{seeds}",
             rung=("results/rung/rung.json",),
             model=("models.{model}",),
@@ -212,7 +214,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="evaluate",
-            command="python -m vlac evaluate {model} --seeds {seeds}",
+            command="python -m vlac evaluate --model {model} --seeds {seeds}",
             inputs=(*SPLITS, "results/train/{model}/{seeds}/model.pt"),
             outputs=_in("results/evaluate/{model}/{seeds}", SCORES),
             params=("evaluation", *TORCH),
@@ -226,7 +228,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="figures",
-            command="python -m vlac figures {model} --seeds {seeds}",
+            command="python -m vlac figures --model {model} --seeds {seeds}",
             inputs=("data/test.npz", *_in("results/train/{model}/{seeds}", ("model.pt", "history.csv"))),
             outputs=(*_in("reports/figures/{model}/{seeds}", FIGURES), "results/figures/{model}/{seeds}/manifest.json"),
             params=("training.threads",),
@@ -252,6 +254,7 @@ STAGES: dict[str, Stage] = {
             code=(
                 *(
                     "vlac/__init__.py",
+                    "vlac/data/source.py",
                     "vlac/evaluation/differences.py",
                     "vlac/models/spec.py",
                     "vlac/pipeline/table.py",

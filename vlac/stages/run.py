@@ -65,7 +65,7 @@ class _log_to:
     def __enter__(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.handler = _LogFile(self.path, mode="w", encoding="utf-8")
+            self.handler = _LogFile(self.path, mode="w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _warn(self.path, error)
         self.handler.setFormatter(logging.Formatter("%(message)s"))

@@ -220,7 +220,7 @@ def _output(job: Job, name: str) -> Path:
 
 
 def _rows(path: Path, seed: int) -> list[dict[str, Any]]:
-    table = read_csv(path)
+    table = read_csv(path, ("factor", "measure"))
     if "seed" not in table:
         raise VlacError(f"{path} has no column seed.", "Run its stage again.")
     return [

@@ -46,17 +46,44 @@ class Checkpoint:
         try:
             # The generator's state is a byte tensor that must stay on the CPU; load_state_dict moves the rest.
             checkpoint = cls(**read_archive(path))
+            rows = [row["epoch"] for row in checkpoint.history]
+            if rows != list(range(1, checkpoint.epoch + 1)):
+                raise ValueError("the history is of other epochs")
             other = [name for name, digest in identity.items() if checkpoint.identity.get(name) != digest]
         except FileNotFoundError:
             return None
         except Exception:  # a damaged file makes zipfile and torch raise nearly anything
-            raise VlacError(
-                f"{path} is damaged.",
-                f"Delete it to start this training anew: `rm {path}`, and the same command again.",
-            ) from None
+            raise _damaged(path) from None
         if other:
             raise VlacError(
                 f"{path} stands after epoch {checkpoint.epoch} of a training with other {' and '.join(other)}.",
                 "Restore those to go on with it, or delete it to start this training anew.",
             )
         return checkpoint
+
+    def restore(
+        self, path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator
+    ) -> None:
+        """Give them the state that was saved.
+
+        Raises:
+            VlacError: it does not fit them; `path` is where it was found.
+        """
+        kinds = [{name: type(value) for name, value in group.items()} for group in optimiser.param_groups]
+        try:
+            model.load_state_dict(self.model)
+            optimiser.load_state_dict(self.optimiser)
+            generator.set_state(self.generator)
+            fits = kinds == [{name: type(value) for name, value in group.items()} for group in optimiser.param_groups]
+            for parameter, state in optimiser.state.items():
+                fits &= all(value.shape in ((), parameter.shape) for value in state.values())
+        except Exception:  # torch raises nearly anything where a state is of another kind
+            fits = False
+        if not fits:
+            raise _damaged(path)
+
+
+def _damaged(path: Path) -> VlacError:
+    return VlacError(
+        f"{path} is damaged.", f"Delete it to start this training anew: `rm {path}`, and the same command again."
+    )

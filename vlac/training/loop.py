@@ -108,9 +108,7 @@ class Trainer:
             leftover.unlink(missing_ok=True)  # half a checkpoint, of a process killed while it wrote
         checkpoint = Checkpoint.load(self.checkpoint, self.identity)
         if checkpoint:
-            self.model.load_state_dict(checkpoint.model)
-            self.optimiser.load_state_dict(checkpoint.optimiser)
-            self.generator.set_state(checkpoint.generator)
+            checkpoint.restore(self.checkpoint, self.model, self.optimiser, self.generator)
             self.history = checkpoint.history
 
     def epochs(self, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Iterator[tuple[dict[str, float], float]]:

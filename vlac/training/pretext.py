@@ -154,6 +154,8 @@ class PretextTrainer:
         try:
             state = read_archive(self.path)
             self.network.load_state_dict(state["network"])
+            if type(state["epoch"]) is not int:
+                raise ValueError("the epoch is no number")
             if not state["finished"]:
                 self.optimiser.load_state_dict(state["optimiser"])
                 self.generator.set_state(state["generator"])

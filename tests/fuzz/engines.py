@@ -1,0 +1,78 @@
+"""The same wrong parameters met by the engines themselves, in a copy of the project."""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from vlac.errors import VlacError
+from vlac.params import load_params
+
+from .judge import Failure
+from .params import ROOT
+
+PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore", "vlac")
+SECONDS = 110
+"""Most seconds for one command, by the clock."""
+
+
+@functools.cache
+def project() -> Path:
+    """Return a folder with the workflow and the package."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-engines-"))
+    for part in PARTS:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, folder / part)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    return folder
+
+
+def plan(content: bytes) -> None:
+    """Have both engines plan with the bytes as params.yaml; nothing is run.
+
+    DVC takes what it can fill its commands with, and leaves the rest to the first of them.
+
+    Raises:
+        VlacError: what Snakemake says is wrong.
+        Failure: an engine shows a traceback, or Snakemake takes what the command line refuses, or the other way round.
+    """
+    (project() / "params.yaml").write_bytes(content)
+    dvc = _run("dvc", "repro", "--dry")
+    _refuse("Traceback" in dvc.stdout, f"DVC: {dvc.stdout[-1500:]}")
+    _refuse(dvc.returncode != 0 and "ERROR: " not in dvc.stdout, f"DVC without a word: {dvc.stdout[-1500:]}")
+    snakemake = _run("snakemake", "-n", "--quiet")
+    _refuse("Traceback" in snakemake.stdout, f"Snakemake: {snakemake.stdout[-1500:]}")
+    try:
+        load_params(project() / "params.yaml")
+    except VlacError as error:
+        said = " ".join(snakemake.stdout.split())
+        _refuse(snakemake.returncode == 0, f"Snakemake takes it: {error}")
+        _refuse(error.message.removeprefix(str(project()))[-60:] not in said, f"Snakemake says {said} and not {error}")
+        raise VlacError(error.message.replace(f"{project()}/", ""), error.hint) from None
+    _refuse(snakemake.returncode != 0, f"Snakemake refuses it: {snakemake.stdout[-1500:]}")
+    _refuse(dvc.returncode != 0, f"DVC refuses it: {dvc.stdout[-1500:]}")
+
+
+def _run(engine: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", engine, *arguments],
+        cwd=project(),
+        env={**os.environ, "DVC_NO_ANALYTICS": "true", "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="backslashreplace",
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def _refuse(wrong: bool, why: str) -> None:
+    if wrong:
+        raise Failure(why)

@@ -1,0 +1,305 @@
+"""Wrong result files: manifests, scores, arrays, weights and checkpoints of a small project, met by their readers."""
+
+import copy
+import functools
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from hypothesis import strategies as st
+
+from vlac.node.pack import pack
+from vlac.node.unpack import unpack
+from vlac.params import load_params
+from vlac.params.schema import Params
+from vlac.pipeline.download import download
+from vlac.pipeline.evaluate import evaluate
+from vlac.pipeline.figures import figures
+from vlac.pipeline.prepare import prepare
+from vlac.pipeline.probe import probe
+from vlac.pipeline.rung import settle_rung
+from vlac.pipeline.table import table
+from vlac.pipeline.train import train
+from vlac.stages import STAGES, Job, jobs, run_stage
+from vlac.tracking.content import finished_runs
+
+from .damage import damaged
+from .judge import command
+from .params import ROOT, VALUES, shipped
+from .words import SPRUNG
+
+MODEL = "one"
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (SPRUNG, "w")
+
+
+class Nobody:
+    """A view that looks away."""
+
+    def start(self, seed: int, rows: Any) -> None:
+        """Take no note."""
+
+    def log_epoch(self, row: Any) -> None:
+        """Take no note."""
+
+
+def _run(name: str, work: Callable[[Job, Params], None]) -> Callable[[], None]:
+    def run() -> None:
+        for job in jobs(load_params(), STAGES[name]):
+            run_stage(job, partial(work, job))
+
+    return run
+
+
+def _view() -> None:
+    params = load_params()
+    for job in jobs(params):
+        finished_runs(job, params)
+
+
+def _train(job: Job, params: Params) -> None:
+    train(job, params, Nobody())
+
+
+READERS: dict[str, Callable[[], Any]] = {
+    "download": _run("download", lambda _, params: download(params)),
+    "prepare": _run("prepare", lambda _, params: prepare(params)),
+    "train_vlae": _run("train_vlae", _train),
+    "probe": _run("probe", probe),
+    "rung": _run("rung", settle_rung),
+    "train": _run("train", _train),
+    "evaluate": _run("evaluate", evaluate),
+    "figures": _run("figures", figures),
+    "table": _run("table", lambda _, params: table(params)),
+    "plan": lambda: command("plan"),
+    "view": _view,
+    "unpack": lambda: unpack(Path("pack"), load_params()),
+}
+
+READ_BY = {
+    "results/*/manifest.json": ["plan", "table", "view"],
+    f"results/*/{MODEL}/0/manifest.json": ["plan", "table", "view"],
+    "results/probe/0/scores.csv": ["rung", "view"],
+    f"results/evaluate/{MODEL}/0/scores.csv": ["table", "view"],
+    f"results/evaluate/{MODEL}/0/factors.csv": ["table", "view"],
+    f"results/train/{MODEL}/0/history.csv": ["figures", "view"],
+    "results/rung/rung.json": ["train"],
+    "data/source.json": ["prepare", "table"],
+    "data/*.npz": ["evaluate"],
+    "data/raw/digits/*_factors.npz": ["prepare"],
+    f"results/train/{MODEL}/0/model.pt": ["evaluate"],
+    f"checkpoints/{MODEL}/0.pt": ["train"],
+    "pack/params.json": ["unpack"],
+    "pack/pack.json": ["unpack"],
+    f"pack/results/*/{MODEL}/0/*": ["unpack"],
+    f"pack/checkpoints/{MODEL}/0.pt": ["unpack"],
+    "pack/checkpoints/pretext/0.pt": ["unpack"],
+}
+"""The commands that read a file, by its pattern."""
+
+
+@functools.cache
+def project() -> Path:
+    """Return a folder with a small experiment, all of it run by the real stages, and a pack of it."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-project-"))
+    values = copy.deepcopy(shipped(ROOT / "presets" / "tiny.yaml"))
+    values["data"] |= {"holdout": 60, "digits": {"train": 200, "test": 100, "seed": 1}}
+    values["network"] = {"channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}
+    values["training"] |= {"epochs": 1, "device": "cpu", "precision": "float32"}
+    values |= {"models": {MODEL: {"kind": "vlac", "K": [1, 1, 3, 1]}}, "seeds": [0]}
+    values["probe"] = {"seeds": [0], "K": 4}
+    with chdir(folder):
+        Path("params.yaml").write_text(yaml.safe_dump(values))
+        for name in [name for name in READERS if name in STAGES]:
+            READERS[name]()
+        Path("checkpoints/pretext").mkdir(parents=True)
+        shutil.copy(f"checkpoints/{MODEL}/0.pt", "checkpoints/pretext/0.pt")
+        shutil.move(f"results/evaluate/{MODEL}/0/manifest.json", "manifest.json")  # so that one training is unfinished
+        pack(Path("pack"), load_params())
+        shutil.copytree(f"results/train/{MODEL}", f"pack/results/train/{MODEL}", dirs_exist_ok=True)
+        shutil.copytree(f"checkpoints/{MODEL}", f"pack/checkpoints/{MODEL}", dirs_exist_ok=True)
+        shutil.copytree("checkpoints/pretext", "pack/checkpoints/pretext", dirs_exist_ok=True)
+        shutil.move("manifest.json", f"results/evaluate/{MODEL}/0/manifest.json")
+    return folder
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file of the project with other bytes, who reads it, and whether the manifests are made to fit."""
+
+    path: str
+    content: bytes
+    reader: str
+    fits: bool
+
+
+@st.composite
+def files(draw: st.DrawFn) -> Given:
+    """Return a wrong file of the project."""
+    pattern = draw(st.sampled_from(sorted(READ_BY)))
+    path = draw(st.sampled_from(sorted(project().glob(pattern)) or [None]))
+    assert path is not None, pattern
+    content = path.read_bytes()
+    if draw(st.booleans()):
+        other = draw(st.one_of(damaged(content), damaged(content), st.sampled_from([b"", b"\0" * 99, b"[" * 99_999])))
+    else:
+        other = {".json": _json, ".csv": _csv, ".npz": _npz, ".pt": _pt}[path.suffix](draw, content)
+    reader = draw(st.sampled_from(READ_BY[pattern]))
+    return Given(path.relative_to(project()).as_posix(), other, reader, draw(st.sampled_from([True, True, False])))
+
+
+def read(given: Given) -> None:
+    """Put the file into a copy of the project, and run what reads it.
+
+    Raises:
+        VlacError: it says what is wrong.
+    """
+    shutil.rmtree("project", ignore_errors=True)
+    shutil.copytree(project(), "project", symlinks=True)
+    with chdir("project"):
+        Path(given.path).write_bytes(given.content)
+        if given.fits and not given.path.endswith("manifest.json"):
+            root = Path("pack" if given.path.startswith("pack/") else ".")
+            _make_fit(root, given.path.removeprefix("pack/"), hashlib.sha256(given.content).hexdigest())
+        if given.reader == "unpack":  # what is here already is not fetched
+            shutil.rmtree("results/train", ignore_errors=True)
+            shutil.rmtree("checkpoints", ignore_errors=True)
+        if given.path.startswith("checkpoints"):
+            shutil.rmtree(f"results/train/{MODEL}")
+        READERS[given.reader]()
+
+
+def _make_fit(root: Path, name: str, digest: str) -> None:
+    for path in root.glob("results/**/manifest.json"):
+        manifest = json.loads(path.read_text())
+        for part in ("inputs", "outputs"):
+            if name in manifest[part]:
+                manifest[part][name] = digest
+        path.write_text(json.dumps(manifest))
+
+
+def _places(content: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    inside = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in inside:
+        yield (*above, key)
+        yield from _places(value, (*above, key))
+
+
+def _changed(draw: st.DrawFn, content: Any, values: st.SearchStrategy[Any]) -> Any:
+    """Return nested lists and mappings with another value somewhere, or none, or something else altogether."""
+    places = list(_places(content))
+    if not places or draw(st.integers(0, 9)) == 0:
+        return draw(values)
+    *above, last = draw(st.sampled_from(places))
+    section = content
+    for part in above:
+        section = section[part]
+    if draw(st.integers(0, 3)):
+        section[last] = draw(values)
+    else:
+        del section[last]
+    return content
+
+
+def _json(draw: st.DrawFn, content: bytes) -> bytes:
+    return json.dumps(_changed(draw, json.loads(content), VALUES)).encode()
+
+
+CELLS = [
+    "",
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "1",
+    "5",
+    "1e999",
+    "x",
+    "9" * 400,
+    '"',
+    "1,2",
+    "\0",
+    "1.5",
+    "True",
+    "\n",
+    "ü",
+    "-",
+]
+
+
+def _csv(draw: st.DrawFn, content: bytes) -> bytes:
+    rows = [line.split(",") for line in content.decode().splitlines()]
+    for _ in range(draw(st.integers(1, 3))):
+        row, column = draw(st.integers(0, len(rows) - 1)), draw(st.integers(0, max(0, len(rows[0]) - 1)))
+        match draw(st.sampled_from(["cell", "cell", "cell", "column", "row", "head", "values"])):
+            case "cell" if column < len(rows[row]):
+                rows[row][column] = draw(st.sampled_from(CELLS))
+            case "column":
+                for cells in rows:
+                    del cells[column : column + 1]
+            case "row" if len(rows) > 1:
+                del rows[row]
+            case "head":
+                del rows[1:]
+            case "values":
+                for cells in rows[1:]:
+                    cells[column : column + 1] = [draw(st.sampled_from(CELLS))]
+    return "\n".join(",".join(cells) for cells in rows).encode() + b"\n"
+
+
+def _npz(draw: st.DrawFn, content: bytes) -> bytes:
+    with np.load(io.BytesIO(content)) as archive:
+        arrays: dict[str, Any] = dict(archive)
+    name = draw(st.sampled_from(sorted(arrays)))
+    array = arrays[name]
+    match draw(st.sampled_from(["drop", "rename", "type", "shape", "values", "code", "empty", "add"])):
+        case "drop":
+            del arrays[name]
+        case "rename":
+            arrays[draw(st.sampled_from(["images", "factor_digit", "factor_", "values_x", "x", "../x"]))] = arrays.pop(
+                name
+            )
+        case "type" if array.dtype != np.dtype("U"):
+            arrays[name] = np.zeros(array.shape, draw(st.sampled_from(["f8", "i8", "u2", "bool", "U3", "S2", "c16"])))
+        case "shape":
+            arrays[name] = array.reshape(draw(st.sampled_from([(-1,), (1, *array.shape), (*array.shape, 1)])))
+        case "values":
+            arrays[name] = np.full_like(array, draw(st.integers(0, 255)))
+        case "code":
+            arrays[name] = np.array([Trap()], object)
+        case "empty":
+            arrays[name] = array[:0]
+        case "add":
+            arrays[draw(st.sampled_from(["factor_new", "values_new", "more"]))] = array
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+TENSORS = st.sampled_from(
+    [torch.zeros(()), torch.zeros(3, 3), torch.full((4,), float("nan")), torch.zeros(2, dtype=torch.int64)]
+)
+
+
+def _pt(draw: st.DrawFn, content: bytes) -> bytes:
+    unpacked = torch.load(io.BytesIO(content), weights_only=True)
+    values = st.one_of(VALUES, TENSORS, st.sampled_from([10**9, 10**6, -1]), st.builds(Trap))
+    buffer = io.BytesIO()
+    torch.save(_changed(draw, unpacked, values), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,305 @@
+"""What comes from outside (files, folders, addresses, parameters) is data: none of it is run, or written elsewhere."""
+
+import ast
+import pickle
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from dvc.repo import Repo
+from engines import Project
+from loopback import serving
+from tiny import tiny_project, tiny_trainer
+
+from vlac.data import download, fetch
+from vlac.data.split import Split, with_factors
+from vlac.errors import VlacError
+from vlac.models.pretext import Pretext as Network
+from vlac.node.checkpoints import carry_checkpoints
+from vlac.node.unpack import unpack
+from vlac.params import load_params
+from vlac.params.schema import Pretext
+from vlac.stages import STAGES, jobs
+from vlac.training.device import Device, settle
+from vlac.training.pretext import PretextTrainer
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = [path for folder in ("vlac", "benchmarks", ".ci") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def sprung(tmp_path: Path) -> Iterator[Path]:
+    """The file that a sprung trap makes: there is none after a test that does not delete it."""
+    path = tmp_path / "sprung"
+    yield path
+    assert not path.exists()
+
+
+def test_the_trap_is_a_real_one(sprung: Path) -> None:
+    pickle.loads(pickle.dumps(Trap(sprung))).close()
+    sprung.unlink()
+
+
+@pytest.mark.parametrize("place", ["whole", "model", "history", "pickle"])
+def test_code_in_a_checkpoint_is_refused_and_not_run(place: str, sprung: Path, tmp_path: Path) -> None:
+    path = tmp_path / "0.pt"
+    next(tiny_trainer(path).epochs(checkpoint_seconds=0))
+    content = torch.load(path, weights_only=True)
+    if place == "pickle":
+        path.write_bytes(pickle.dumps(Trap(sprung)))
+    else:
+        torch.save(Trap(sprung) if place == "whole" else content | {place: Trap(sprung)}, path)
+    with pytest.raises(VlacError, match=r"0\.pt is damaged"):
+        tiny_trainer(path).resume()
+
+
+def test_code_in_a_pretext_network_is_refused_and_not_run(
+    sprung: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Pretext(
+        channels=[2, 3, 2],
+        hidden=4,
+        epochs=1,
+        batch=8,
+        lr=1e-3,
+        shift=0.0,
+        polarity=False,
+        size=4,
+        neighbours=2,
+        cluster_epochs=1,
+        weight=1.0,
+    )
+    images, device = torch.zeros(16, 32, 32, 3, dtype=torch.uint8), _device(tmp_path)
+    learner = PretextTrainer(images, settings, 3, 0, device, {})
+    assert isinstance(learner.network, Network)
+    learner.path.parent.mkdir(parents=True)
+    torch.save({"epoch": 1, "finished": True, "network": Trap(sprung)}, learner.path)
+    with pytest.raises(VlacError, match=r"\.pt is damaged"):
+        learner.run()
+
+
+def _device(folder: Path) -> Device:
+    return settle(load_params(tiny_project(folder) / "params.yaml").training)
+
+
+def test_code_in_a_packed_checkpoint_is_left_there_and_not_run(
+    sprung: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_project(tmp_path / "home"))
+    params = load_params()
+    for name in ("vlac", "pretext"):
+        (tmp_path / "pack/checkpoints" / name).mkdir(parents=True)
+        torch.save(Trap(sprung), tmp_path / "pack/checkpoints" / name / "2.pt")
+    copied, refused = carry_checkpoints(jobs(params, STAGES["train"]), params, tmp_path / "pack", Path())
+    assert copied == []
+    assert [sentence.endswith("is damaged and was left behind.") for sentence in refused] == [True]
+    assert not Path("checkpoints").exists()
+
+
+@pytest.mark.parametrize("read", [Split.load, lambda path: with_factors(path, *_images())])
+def test_code_in_an_array_is_refused_and_not_run(read: Callable[[Path], Split], sprung: Path, tmp_path: Path) -> None:
+    images, labels = _images()
+    path = tmp_path / "train.npz"
+    arrays = {"images": images, "factor_digit": labels, "values_digit": np.array([Trap(sprung)] * 10, object)}
+    np.savez(path, allow_pickle=True, **arrays)
+    with pytest.raises(VlacError, match=r"train\.npz is damaged or is no data file of vlac"):
+        read(path)
+
+
+def _images() -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((2, 32, 32, 3), np.uint8), np.zeros(2, np.uint8)
+
+
+@pytest.fixture
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pack in which nothing is finished; the project that it belongs to is the working folder."""
+    project = tiny_project(tmp_path / "home")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/params.json").write_text(load_params(project / "params.yaml").model_dump_json())
+    monkeypatch.chdir(project)
+    return tmp_path / "pack"
+
+
+@pytest.mark.parametrize("name", ["../../out", "/tmp/out", "a/b", "a\\b", "..", "x; touch out", "$(touch out)", "a b"])
+def test_a_pack_writes_into_no_other_folder(name: str, pack: Path, tmp_path: Path) -> None:
+    before = {path for path in tmp_path.rglob("*") if pack not in path.parents}
+    text = (pack / "params.json").read_text()
+    (pack / "params.json").write_text(text.replace('"gmdgm":{', f'"{name}":{{'.replace("\\", "\\\\")))
+    with pytest.raises(VlacError, match=r"params\.json: models"):
+        unpack(pack, load_params())
+    (pack / "params.json").write_text(text.replace('"seeds":["0-1",2]', f'"seeds":["{name}"]'.replace("\\", "\\\\")))
+    with pytest.raises(VlacError, match=r"params\.json: seeds\.0"):
+        unpack(pack, load_params())
+    assert {path for path in tmp_path.rglob("*") if pack not in path.parents} == before
+
+
+def test_files_of_a_pack_that_no_job_has_are_left_there(pack: Path, tmp_path: Path) -> None:
+    for place in (
+        "vlac/evil.py",
+        "results/../../home/evil",
+        "results/train/vlac/0-1/evil.py",
+        "params.yaml",
+        "Snakefile",
+    ):
+        (pack / place).parent.mkdir(parents=True, exist_ok=True)
+        (pack / place).write_text("evil")
+    (tmp_path / "home/evil").unlink()
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    unpack(pack, load_params())
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_link_in_a_pack_is_not_followed(pack: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of the one who unpacks")
+    (pack / "logs/train/vlac").mkdir(parents=True)
+    (pack / "logs/train/vlac/2.log").symlink_to(secret)
+    unpack(pack, load_params())
+    assert not any("who unpacks" in path.read_text(errors="ignore") for path in Path().rglob("*") if path.is_file())
+
+
+def test_what_an_official_page_sends_is_held_against_its_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(fetch, "PAUSES", ())
+    with serving() as server:
+        server.files["test_32x32.mat"] = b"MATLAB 5.0 MAT-file of somebody else"
+        monkeypatch.setattr(download, "PAGE", server.url)
+        with pytest.raises(VlacError, match="arrived with the MD5 checksum"):
+            download.locate(None, ["test"], tmp_path / "raw")
+    assert not list((tmp_path / "raw").rglob("*.mat*"))
+
+
+@pytest.mark.parametrize("source", ["file:///etc", "ftp://host/x", "data:x,y://", "FILE:///etc"])
+def test_files_come_from_folders_and_by_http_alone(source: str, tmp_path: Path) -> None:
+    with pytest.raises(VlacError, match="neither an http"):
+        download.locate(source, ["test"], tmp_path)
+
+
+# Names and calls that run what they are given, and the keyword without which a call does not.
+FORBIDDEN = {
+    *("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "eval", "exec", "__import__"),
+    *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "pd.read_pickle", "pandas.read_pickle"),
+}
+MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "commands"}
+ONLY_WITH = {
+    "torch.load": ("weights_only", True),
+    "np.load": ("allow_pickle", False),
+    "numpy.load": ("allow_pickle", False),
+}
+
+
+def dangers(source: str) -> list[str]:
+    """Return the calls of a module that run or load what they are given, and its imports that are for that."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            found += [name for name in names if name.split(".")[0] in MODULES]
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if called in FORBIDDEN or given.get("shell", "False") != "False" or called.startswith(("os.exec", "os.spawn")):
+            found.append(called)
+        if called in ONLY_WITH and given.get(ONLY_WITH[called][0]) != str(ONLY_WITH[called][1]):
+            found.append(called)
+        if called in ("yaml.compose", "yaml.parse", "yaml.scan") and given.get("Loader") != "yaml.SafeLoader":
+            found.append(called)
+        if re.fullmatch(r"yaml\.\w*Loader", called) and called != "yaml.SafeLoader":
+            found.append(called)
+    return found
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_module_runs_what_it_is_given(path: Path) -> None:
+    assert dangers(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("import pickle", "from joblib import load", "os.system(command)", "eval(text)", "yaml.load(text, Loader)"),
+        *(
+            "subprocess.run(command, shell=True)",
+            "subprocess.Popen(c, shell=want)",
+            "torch.load(path)",
+            "np.load(path)",
+        ),
+        *("torch.load(path, weights_only=False)", "np.load(path, allow_pickle=True)", "yaml.UnsafeLoader(text)"),
+        *("yaml.compose(text)", "os.execv(path, [])"),
+    ],
+)
+def test_a_danger_is_seen(line: str) -> None:
+    assert dangers(line)
+
+
+def test_rules_run_the_stages_own_commands_with_constrained_wildcards() -> None:
+    rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    assert rules.count("shell:") == len(re.findall(r'shell:\n        command\("\w+"\)\n', rules)) == len(STAGES) + 2
+    assert not re.search(r"\b(run|script|notebook|wrapper):\n", rules)
+    assert re.search(r'wildcard_constraints:\n    model="\|"\.join\(PARAMS\.models\),\n    seeds=r"\\d\+', rules)
+    for stage in STAGES.values():
+        assert set(re.findall(r"\{(\w+)\}", stage.command)) <= {"model", "seeds"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("models",), {"$(touch sprung)": {"kind": "vlac", "K": [1, 1, 12, 1]}}),
+        (("models",), {"x'; touch sprung; '": {"kind": "vlac", "K": [1, 1, 12, 1]}}),
+        (("seeds",), ["0; touch sprung;"]),
+        (("probe", "seeds"), ["$(touch sprung)"]),
+    ],
+    ids=["model", "model with a quote", "seeds", "seeds of the probe"],
+)
+def test_dvc_hands_a_name_on_as_one_word(place: tuple[str, ...], value: Any, tmp_path: Path) -> None:
+    """DVC fills its commands from params.yaml without asking the schema, so its own quoting has to hold."""
+    project = Project.make(tmp_path / "project", ROOT / "presets/tiny.yaml")
+    with project.changed(*place, to=value), Repo(str(project.folder)) as repo:
+        (project.folder / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+        commands = [stage.cmd for stage in repo.index.stages if stage.cmd and "touch" in stage.cmd]
+    assert commands
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/python").chmod(0o755)
+    for command in commands:
+        subprocess.run(
+            command, shell=True, cwd=tmp_path, env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}, check=False
+        )
+    assert not list(tmp_path.rglob("sprung*"))
+    assert yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train"]["cmd"] == "python -m vlac train ${item}"
+
+
+def test_servers_listen_on_this_machine_alone() -> None:
+    commands = [
+        line
+        for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for line in re.findall(r"`([^`\n]*)`|^((?:mlflow|python|uvicorn|gunicorn) .*)$", path.read_text(), re.M)
+        for line in line
+        if re.search(r"mlflow (ui|server)|http\.server|uvicorn|gunicorn", line)
+    ]
+    assert commands
+    assert all("--host 127.0.0.1" in command for command in commands)
+    code = "\n".join(path.read_text() for path in [*CODE, *sorted((ROOT / "tests").rglob("*.py"))])
+    assert not re.search(r"HTTPServer\(\(\"(?!127\.0\.0\.1)", code)
+    assert "0.0.0" + ".0" not in code
