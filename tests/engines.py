@@ -217,7 +217,7 @@ class Project:
     def _dvc(self) -> Iterator[Repo]:
         """Open DVC's view of the folder as it is now; what it reads of the same text is parsed once."""
         with (
-            _inside(self.folder),
+            inside(self.folder),
             mock.patch.object(dvc_yaml, "parse_yaml", _parse_yaml),
             mock.patch.object(strictyaml, "parse_yaml", _parse_yaml),
             Repo() as repo,
@@ -227,7 +227,7 @@ class Project:
 
     def _dag(self, targets: tuple[str, ...] = ()) -> Any:
         quiet = OutputSettings(quiet={Quietness.ALL})
-        with _inside(self.folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
+        with inside(self.folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
             workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
             settings = DAGSettings(targets=set(targets))
             workflow.dag(settings).summary()  # builds the graph; the API has no call that returns it
@@ -235,7 +235,7 @@ class Project:
 
 
 @contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
     """Change to the folder and to the code there, and undo that and what Snakemake does to the module path."""
     path = sys.path.copy()
     with (
