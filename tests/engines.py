@@ -35,6 +35,9 @@ PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcig
 # those that both engines treat otherwise than small files.
 FAKE_STAGES = """
 import hashlib, json, sys, types
+if sys.argv[1] == "work":  # it runs the others
+    from vlac.cli import main
+    sys.exit(main())
 sys.modules["pandas"] = types.SimpleNamespace(DataFrame=object)  # unused here, and it takes longest to load
 from vlac.errors import VlacError
 from vlac.files import write_json
@@ -45,10 +48,6 @@ from vlac.stages.asked import asked_of
 from vlac.stages.search import search_jobs
 from vlac.stages.stale import refuse_stale
 from vlac.stages.view import declared
-
-if sys.argv[1] == "work":  # it runs the others
-    from vlac.cli import main
-    sys.exit(main())
 
 every = [*jobs(load_params()), *(search_jobs(load_search()) if SEARCH.exists() else [])]
 job = next(job for job in every if job.command.split()[3:] == sys.argv[1:])

@@ -20,8 +20,8 @@ def test_each_entry_of_dvc_yaml_whose_removal_is_tried_is_found(tmp_path: Path) 
     project, every = make(tmp_path), changes()
     for removal in removals():
         if str(removal) in FROM_DVC:
-            said = missed(project, removal, every)
-            assert f"misses python -m vlac {removal.stage} two --seeds 0-1" in said[0]
+            said = "\n".join(missed(project, removal, every))
+            assert f"DVC misses python -m vlac {removal.stage} two --seeds 0-1" in said
     assert set(FROM_DVC) <= set(map(str, removals()))
 
 
