@@ -12,7 +12,6 @@ import pytest
 import yaml
 from engines import ROOT, Project, Seen
 
-from vlac.params.schema import Params
 from vlac.stages.definitions import code_files, jobs
 from vlac.stages.handover import hand_over
 
@@ -22,58 +21,6 @@ TINY = ROOT / "presets" / "tiny.yaml"
 SMALL: dict[str, Any] = yaml.safe_load(TINY.read_text())
 SMALL["data"]["source"], SMALL["probe"]["seeds"], SMALL["seeds"] = "svhn", [0], [0, "1-2"]
 SMALL["models"] = {"two": SMALL["models"]["vlac_2layer"]}
-
-OTHER_WORDS = {
-    "preset": "other",
-    "source": "digits",
-    "path": "mirror",
-    "train_split": "extra",
-    "form": "laplace",
-    "kl_z": "sampled",
-    "precision": "float32",
-    "device": "cpu",
-    "digit_rung": "auto",
-}
-
-
-def _another(value: Any, key: str) -> Any:
-    """Return another valid value."""
-    if key in OTHER_WORDS:
-        return OTHER_WORDS[key]
-    if isinstance(value, list):
-        return [_another(value[0], key), *value[1:]]
-    return value / 2 if isinstance(value, float) else value + 1
-
-
-def _leaves(section: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Return every value by its keys, but for the lists of seeds and the kinds of models, which shape the graph."""
-    leaves = {}
-    for key, value in section.items():
-        if isinstance(value, dict):
-            leaves |= _leaves(value, (*above, key))
-        elif key not in ("seeds", "kind"):
-            leaves[*above, key] = value
-    return leaves
-
-
-def _declaring(leaf: tuple[str, ...], params: Params) -> set[str]:
-    dotted = f"{'.'.join(leaf)}."
-    return {job.command for job in jobs(params) if any(dotted.startswith(f"{key}.") for key in job.params)}
-
-
-def _and_all_after(commands: set[str], params: Params) -> set[str]:
-    made: set[Path] = set()
-    rerun = set()
-    for job in jobs(params):
-        if job.command in commands or not made.isdisjoint(job.inputs(params)):
-            rerun.add(job.command)
-            made.update(job.outputs)
-    return rerun
-
-
-def _one_leaf_per_set_of_stages() -> list[tuple[str, ...]]:
-    params = Params.model_validate(SMALL)
-    return list({frozenset(_declaring(leaf, params)): leaf for leaf in _leaves(SMALL)}.values())
 
 
 @pytest.fixture(scope="module")
@@ -150,21 +97,6 @@ def test_after_the_hand_over_nothing_is_to_be_done(by_snakemake: Project) -> Non
 def test_after_dvc_nothing_is_to_be_done_even_without_a_hand_over(by_dvc: Project) -> None:
     assert by_dvc.planned_by_snakemake() == set()
     assert by_dvc.planned_by_dvc() == set()
-
-
-def test_every_parameter_is_declared_by_a_stage_besides_the_table() -> None:
-    params = Params.model_validate(SMALL)
-    assert all(len(_declaring(leaf, params)) > 1 for leaf in _leaves(SMALL))
-
-
-@pytest.mark.parametrize("leaf", _one_leaf_per_set_of_stages(), ids=".".join)
-def test_a_changed_parameter_reruns_what_declares_it_and_all_after(
-    leaf: tuple[str, ...], by_snakemake: Project
-) -> None:
-    with by_snakemake.changed(*leaf, to=_another(_leaves(SMALL)[leaf], leaf[-1])):
-        rerun = _and_all_after(_declaring(leaf, by_snakemake.params), by_snakemake.params)
-        assert by_snakemake.planned_by_snakemake() == rerun
-        assert by_snakemake.planned_by_dvc() == rerun
 
 
 def test_snakemake_sees_that_what_dvc_made_had_other_parameters(by_dvc: Project) -> None:

@@ -100,7 +100,29 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
         assert cells(text, label)[1:3] == ["not in the paper", "0.450 ± 0.071"]
     order = pd.read_csv(tmp_path / "reports/table1.csv")["row"].tolist()
     assert order[:6] == [printed.label for printed in TABLE_1]
-    assert [label.split(",")[0] for label in order[6:]] == ["vlac_1layer", "mine"]
+    assert [label.split(",")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
+
+
+def test_the_order_of_models_in_the_file_says_nothing(tmp_path: Path, shipped: Params) -> None:
+    models = {name: {"kind": "vlac", "K": [1, 1, K, 1]} for name, K in (("b", 20), ("a", 30), ("c", 40))}
+    written = []
+    for order in (models, dict(sorted(models.items(), reverse=True))):
+        params = changed(shipped, models=order)
+        lay_out(tmp_path, params, {name: [0.4, 0.5] for name in models}, FACTORS)
+        write_table(params, tmp_path)
+        written.append([(tmp_path / "reports" / f"table1.{end}").read_bytes() for end in ("md", "csv")])
+    assert written[0] == written[1]
+
+
+def test_results_of_a_removed_model_and_seed_stay_out(tmp_path: Path, shipped: Params) -> None:
+    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.31]}, FACTORS)
+    models = shipped.model_dump()["models"]
+    params = changed(shipped, seeds=[1], models={name: models[name] for name in ("vlac_1layer", "gmdgm")})
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    assert cells(text, "VLAC K^1layer = (1, 1, 50, 1)")[2] == "0.500"
+    assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[2] == "quoted"
+    assert pd.read_csv(tmp_path / "reports/table1.csv")["acc_mean"].dropna().tolist() == [0.5, 0.31]
 
 
 def test_rows_of_three_seeds_are_compared(tmp_path: Path, shipped: Params) -> None:

@@ -54,6 +54,8 @@ def write_table(params: Params, root: Path = Path()) -> None:
         VlacError: a file is missing or damaged, lacks a column, or the models were scored on different test sets.
     """
     source = read_source(root / "data/source.json")
+    # No engine makes the table again for another order of the models in params.yaml.
+    params = params.model_copy(update={"models": dict(sorted(params.models.items()))})
     scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in params.models}
     factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in params.models}
     counts = sorted({int(images) for table in scores.values() for images in table["images"]})
@@ -89,13 +91,13 @@ def _gather(root: Path, params: Params, name: str, file: str, columns: set[str])
         missing = columns - set(part.columns)
         if missing or part.empty:
             what = f"has no column {', '.join(sorted(missing))}" if missing else "holds no rows"
-            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate --model {name} --seeds {group}` again.")
+            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate {name} --seeds {group}` again.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
 def _rows(params: Params, scores: dict[str, pd.DataFrame]) -> list[Row]:
-    """Return the paper's rows in its order, then the models that the paper has not, in the order of params.yaml."""
+    """Return the paper's rows in its order, then the models that the paper has not, by their names."""
     left = dict(params.models)
     rows = []
     for printed in TABLE_1:

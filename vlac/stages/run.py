@@ -31,7 +31,8 @@ def run_stage(job: Job, work: Callable[[Any], None]) -> None:
     if missing:
         raise VlacError(
             f"{missing[0]} is missing.",
-            f"Make it first, for example with `snakemake --cores 4 {missing[0]}`, or with `python -m vlac work`.",
+            # Forced, or Snakemake would not miss what no job that it has to run reads.
+            f"Make it, and this, with `snakemake --cores 4 --force {job.manifest}` or with `python -m vlac work`.",
         )
     with _log_to(job):
         refuse_damaged_inputs(job, params)

@@ -9,7 +9,7 @@ from vlac.errors import VlacError
 from vlac.params.search import Search
 from vlac.stages.asked import asked_of
 from vlac.stages.definitions import CODES, LEARNING, TABLES, Job, Stage
-from vlac.stages.stale import told, why_stale
+from vlac.stages.stale import mending, told, why_made_otherwise, why_stale
 
 FILE = "search.yaml"
 
@@ -78,7 +78,8 @@ def refuse_stale_trials(search: Search) -> None:
     """
     problems = [(job, why) for job in trials(search) if (why := why_stale(job, asked_of(job)))]
     if problems:
+        unseen = [job for job, _ in problems if not why_made_otherwise(job, asked_of(job))]
         raise VlacError(
             f"The results do not match {FILE}, the data and the code ({told(problems)}).",
-            "Make them again with `snakemake --cores 2 reports/search.md`; if they come back, with --forcerun trial.",
+            f"Make them and the report again with `{mending('reports/search.md', unseen)}`.",
         )

@@ -77,15 +77,24 @@ def refuse_stale(params: Params) -> None:
     problems = [(job, why) for job in beneath if (why := why_stale(job, params))]
     if not problems:
         return
-    targets = " ".join(str(job.manifest) for job, _ in problems[:3])
+    unseen = [job for job, _ in problems if not why_made_otherwise(job, params)]
     raise VlacError(
         f"The results do not match params.yaml and the code ({told(problems)}).",
-        f"Make them again with `snakemake --cores 4 --force {targets}` (or `dvc repro --force`), "
-        f"then ask for the table again."
-        if len(problems) <= 3
-        else "Make them again with `snakemake --cores 4 reports/table1.md` or `dvc repro`; should they come back, with "
-        "`snakemake reports/table1.md --cores 4 --forceall` or `dvc repro --force`.",
+        f"Make them and the table again with `{mending('reports/table1.md', unseen)}`, or with `dvc repro` unless they "
+        "were committed to DVC as they are.",
     )
+
+
+def mending(target: str, unseen: list[Job]) -> str:
+    """Return the Snakemake command that makes `target` and all that is stale beneath it.
+
+    Args:
+        target: a file.
+        unseen: the stale jobs that Snakemake does not find by itself: it asks the manifests for parameters and code,
+            not for the hashes of results, and does not miss a file that no other job reads.
+    """
+    forced = "".join(f" {job.manifest}" for job in unseen)
+    return f"snakemake {target} --cores 4" + (f" --forcerun{forced}" if forced else "")
 
 
 def told(problems: list[tuple[Job, str]]) -> str:

@@ -8,12 +8,14 @@ from vlac.params.schema import Section
 
 
 def declared(params: Section, keys: list[str]) -> dict[str, Any]:
-    """Return the values of the dotted `keys`, as plain JSON types.
+    """Return the values of the dotted `keys`, as plain JSON types; the order of models says nothing.
 
     Raises:
         KeyError: a key names nothing in `params`.
     """
     everything = params.model_dump(mode="json")
+    if "models" in everything:
+        everything["models"] = dict(sorted(everything["models"].items()))  # DVC does not see their order
     values = {}
     for key in keys:
         value: Any = everything
