@@ -91,7 +91,7 @@ def _gather(root: Path, params: Params, name: str, file: str, columns: set[str])
         missing = columns - set(part.columns)
         if missing or part.empty:
             what = f"has no column {', '.join(sorted(missing))}" if missing else "holds no rows"
-            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate {name} --seeds {group}` again.")
+            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate --model {name} --seeds {group}` again.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
