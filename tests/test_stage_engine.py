@@ -144,6 +144,7 @@ def test_dvc_deletes_nothing_in_a_held_folder_and_names_who_holds_it(held: Proje
 
 def test_snakemake_starts_nothing_in_a_held_folder_but_looks(held: Project) -> None:
     assert "python -m vlac table" in held.run("snakemake", "--dry-run")
+    held.run("snakemake", "--unlock")
     said = held.run("snakemake", "--cores", "1", fails=True)
     assert f"(process {os.getpid()} on " in said
     assert "Wait until that has ended" in said

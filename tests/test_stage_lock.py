@@ -1,5 +1,6 @@
 """The lock of a job: one process at a time, the next takes its result, and a killed one leaves nothing behind."""
 
+import errno
 import logging
 import subprocess
 import sys
@@ -148,6 +149,19 @@ def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("in the way")
     with pytest.raises(VlacError, match=r"logs/a\.lock could not be written"):
         Lock(tmp_path / "logs" / "a.lock")
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown(file: object, how: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    lock = Lock(tmp_path / "a.lock")
+    assert lock.take()
+    lock.close()
+    assert "a.lock cannot be locked here (Function not implemented): see to it that nothing else runs" in caplog.text
 
 
 def test_a_command_is_shown_as_it_was_typed() -> None:
