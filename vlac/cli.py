@@ -18,6 +18,7 @@ from vlac.params.schema import Params
 from vlac.params.trials import SEARCH, load_search
 from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.stages.definitions import VLAE
+from vlac.stages.engine import whole_folder
 from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import sort_out
 
@@ -195,7 +196,8 @@ def _track(options: argparse.Namespace) -> None:
 def _handover(options: argparse.Namespace) -> None:
     from vlac.stages.handover import hand_over
 
-    done, left = hand_over(load_params())
+    with whole_folder(dvc_may_work=True):
+        done, left = hand_over(load_params())
     print(f"Both engines now take {len(done)} finished jobs as done.")
     for job, why in left.items():
         print(f"Still to be made: {job} ({why}).")
@@ -211,7 +213,8 @@ def _pack(options: argparse.Namespace) -> None:
 def _work(options: argparse.Namespace) -> int:
     from vlac.node.work import chosen_stages, work
 
-    outcome = work(load_params(), chosen_stages(options.stages), options.minutes)
+    with whole_folder():
+        outcome = work(load_params(), chosen_stages(options.stages), options.minutes)
     print(outcome)
     return outcome.status
 
@@ -222,14 +225,15 @@ def _unpack(options: argparse.Namespace) -> int:
     from vlac.stages.handover import hand_over
 
     params = load_params()
-    seen = unpack(options.folder, params)
-    print(seen, flush=True)
-    if seen.brought or seen.here:
-        done, left = hand_over(params)
-        print(f"Both engines now take {len(done)} finished jobs as done.")
-        print(tracking.rebuild(params))
-        if advice := still_needed(seen, left):
-            print(advice)
+    with whole_folder(dvc_may_work=True):
+        seen = unpack(options.folder, params)
+        print(seen, flush=True)
+        if seen.brought or seen.here:
+            done, left = hand_over(params)
+            print(f"Both engines now take {len(done)} finished jobs as done.")
+            print(tracking.rebuild(params))
+            if advice := still_needed(seen, left):
+                print(advice)
     return 2 if seen.refused else 0
 
 
@@ -240,16 +244,17 @@ def _train_and_publish(job: Job, train: Callable[[Job, Any, Any], None], discard
         with tracking.training(job) as view:
             train(job, params, view)
 
-    run_stage(job, work)
-    discard(job)  # only now that the manifest stands
-    tracking.publish(job)
+    def after() -> None:
+        discard(job)  # only now that the manifest stands
+        tracking.publish(job)
+
+    run_stage(job, work, after)
 
 
 def _run_and_publish(job: Job, work: Callable[[Job, Params], None]) -> None:
     from vlac import tracking
 
-    run_stage(job, lambda params: work(job, params))
-    tracking.publish(job)
+    run_stage(job, lambda params: work(job, params), lambda: tracking.publish(job))
 
 
 class _Terminated(BaseException):

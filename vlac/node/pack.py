@@ -41,7 +41,7 @@ In this folder:
     python -m vlac plan                # every job, its state and its command
 
 `work` exits with 0 when all that can run here is done, with 3 when the time was up (the same command goes on) and
-with 4 when a job failed. Run one `work` at a time in a folder.
+with 4 when a job failed. A second `work` in this folder is refused while one runs.
 {data}
 Then carry this folder home (results/, checkpoints/, logs/, reports/ and params.json would do) and run in the project's
 folder:

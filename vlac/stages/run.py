@@ -1,4 +1,4 @@
-"""Run one job: its parameters restricted to what it declares, its log written, its manifest last."""
+"""Run one job: alone, its parameters restricted to what it declares, its log written, its manifest last."""
 
 import logging
 import sys
@@ -13,20 +13,37 @@ from vlac.params.search import Search
 from vlac.stages.asked import asked_of
 from vlac.stages.damage import refuse_damaged_inputs
 from vlac.stages.definitions import VLAE, Asked, Job
+from vlac.stages.engine import single_stage
+from vlac.stages.lock import alone
 from vlac.stages.manifest import write_manifest
+from vlac.stages.stale import why_stale
 from vlac.stages.view import restrict
 
 log = logging.getLogger(__name__)
 
 
-def run_stage(job: Job, work: Callable[[Any], None]) -> None:
-    """Call `work` with the job's declared parameters, then write the manifest.
+def run_stage(job: Job, work: Callable[[Any], None], after: Callable[[], None] | None = None) -> None:
+    """Call `work` with the job's declared parameters, write the manifest, then call `after`.
+
+    All that while no other process runs the same job. If one did when this began, its result is taken where it is up
+    to date; who gives a command again does not want what an orphan of the first has made to be made twice.
 
     Raises:
-        VlacError: the parameters do not know the job's model or seeds, or an input is missing or damaged.
+        VlacError: the parameters do not know the job's model or seeds, an input is missing or damaged, or an engine
+            that did not start this is at work in the folder.
     """
     params = asked_of(job)
     _check_known(job, params)
+    with single_stage(), alone(job) as waited:
+        if waited and why_stale(job, params) is None:
+            log.info("%s has been made meanwhile and is up to date.", job)
+        else:
+            _make(job, params, work)
+        if after:
+            after()
+
+
+def _make(job: Job, params: Asked, work: Callable[[Any], None]) -> None:
     missing = [path for path in job.inputs(params) if not path.exists()]
     if missing:
         raise VlacError(

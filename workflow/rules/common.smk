@@ -1,7 +1,9 @@
 """What all the rules take from the definitions of the stages, in vlac/stages/definitions.py."""
 
+import atexit
 import functools
 import shutil
+from contextlib import ExitStack
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -13,6 +15,7 @@ from vlac.stages import STAGES, Job, jobs
 from vlac.stages.asked import asked_of
 from vlac.stages.damage import damage
 from vlac.stages.definitions import code_files
+from vlac.stages.engine import join_run, whole_folder
 from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import why_made_otherwise
 from vlac.stages.view import declared
@@ -27,6 +30,19 @@ try:
     PARAMS = load_params()
 except VlacError as error:
     raise WorkflowError(str(error)) from None
+
+
+RUN = ExitStack()
+atexit.register(RUN.close)
+if not workflow.is_main_process:
+    join_run()
+
+
+onstart:
+    try:
+        RUN.enter_context(whole_folder())
+    except VlacError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def gpus(device: str) -> int:
