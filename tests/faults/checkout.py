@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import yaml
@@ -77,8 +77,10 @@ class Checkout:
     def jobs(self) -> list[Job]:
         return list(jobs(self.params))
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
-        """Start `python -m COMMAND` in this folder, as the leader of a process group, its words in one pipe."""
+    def start(
+        self, *command: str, stdout: int | IO[str] = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start `python -m COMMAND` in this folder, as the leader of a process group, its words in one pipe or file."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         fixed = {
             "PATH": path,
@@ -94,7 +96,7 @@ class Checkout:
             cwd=self.folder,
             env=inherited | fixed | environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

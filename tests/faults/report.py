@@ -13,12 +13,14 @@ class Result:
     """What came of a case.
 
     Attributes:
+        faults: how many there really were.
         seen: what the pipeline did or said, in a few words.
         lost: what went wrong, or "".
         seconds: how long the case took.
     """
 
     case: Case
+    faults: int
     seen: str
     lost: str
     seconds: float
@@ -35,7 +37,7 @@ def write_report(path: Path, results: list[Result], seed: int) -> None:
         "| Kind | Faults | Cases | With a loss | Minutes |",
         "|---|---:|---:|---:|---:|",
         *(
-            f"| {kind} | {sum(each.case.faults for each in of)} | {len(of)} | {sum(bool(each.lost) for each in of)} "
+            f"| {kind} | {sum(each.faults for each in of)} | {len(of)} | {sum(bool(each.lost) for each in of)} "
             f"| {sum(each.seconds for each in of) / 60:.1f} |"
             for kind, of in kinds.items()
         ),
@@ -48,7 +50,7 @@ def write_report(path: Path, results: list[Result], seed: int) -> None:
             "| Fault | Times | What the pipeline did or said |",
             "|---|---:|---|",
         ]
-        lines += [f"| {each.case.name} | {each.case.faults} | {_cell(each)} |" for each in of]
+        lines += [f"| {each.case.name} | {each.faults} | {_cell(each)} |" for each in of]
     path.write_text("\n".join(lines) + "\n")
 
 
