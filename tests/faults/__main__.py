@@ -39,9 +39,7 @@ def main() -> int:
         bench = Bench(folder.resolve(), options.seed)
         results = [_run(case, bench) for kind in options.only.split(",") for case in KINDS[kind](bench, options.share)]
     lost = [result for result in results if result.lost]
-    print(
-        f"{sum(result.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss"
-    )
+    print(f"{sum(result.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss")
     if options.report:
         write_report(options.report, results, options.seed)
     return 1 if lost or not results else 0
