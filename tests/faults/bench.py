@@ -95,6 +95,7 @@ def leftovers(folder: Path) -> Iterator[Path]:
     """Yield what a finished pipeline leaves nowhere: half-written files, and checkpoints of finished trainings."""
     for part in ("data", "results", "reports", "checkpoints", "logs"):
         yield from (path for path in (folder / part).rglob("*.tmp"))
+    yield from folder.glob("mlflow.db.*.new*")
     for path in (folder / "checkpoints").rglob("*.pt"):
         if path.parent.name != "pretext":  # kept on purpose, for other models with the same pretext
             yield path
