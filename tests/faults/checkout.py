@@ -130,6 +130,8 @@ class Checkout:
 
     def runs(self) -> dict[str, str]:
         """Return the status of every run in the MLflow store by the run's name, deleted ones left out."""
+        if not (self.folder / "mlflow.db").exists():  # which to connect to would make
+            return {}
         with closing(sqlite3.connect(self.folder / "mlflow.db", timeout=60)) as connection:
             rows = connection.execute("select name, status from runs where lifecycle_stage = 'active'").fetchall()
         assert len(rows) == len(dict(rows)), f"a run is shown twice: {rows}"
