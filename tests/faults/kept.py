@@ -3,7 +3,7 @@
 import re
 
 from tests.faults.checkout import Checkout
-from tests.faults.strike import LINE
+from tests.faults.strike import LINE, TRAININGS, seed_names
 from vlac.models.load import read_archive
 
 RESUMED = re.compile(r"^resumed from checkpoints/(\S+)\.pt after epoch (\d+)", re.MULTILINE)
@@ -18,7 +18,10 @@ def kept_epochs(checkout: Checkout, pretexts: list[str]) -> dict[str, int]:
     """
     kept = {}
     for path in (checkout.folder / "checkpoints").glob("*/*.pt"):
-        epoch = int(read_archive(path)["epoch"])
+        try:
+            epoch = int(read_archive(path)["epoch"])
+        except FileNotFoundError:  # of a job that runs, and has just ended
+            continue
         if path.parent.name != "pretext":
             kept[f"{path.parent.name} seed {path.stem}"] = epoch
             continue
@@ -36,6 +39,17 @@ def check_nothing_lost(kept: dict[str, int], text: str) -> None:
     """
     again = [f"{name} epoch {epoch}" for name, epoch in LINE.findall(text) if int(epoch) <= kept.get(name, 0)]
     assert not again, f"computed again although a checkpoint had it: {again}; kept were {kept}"
+
+
+def finished_trainings(checkout: Checkout) -> set[str]:
+    """Return the names of the seeds whose jobs are complete, by their manifests."""
+    done = [job for job in checkout.jobs if job.stage.name in TRAININGS and (checkout.folder / job.manifest).exists()]
+    return {name for job in done for name in seed_names(job)}
+
+
+def begun(text: str) -> set[str]:
+    """Return the names of the seeds whose first epoch was computed."""
+    return {name for name, epoch in LINE.findall(text) if epoch == "1"}
 
 
 def resumed(text: str) -> set[tuple[str, str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.bench import Bench, Case
 from tests.faults.checkout import ENGINES, PATIENCE, Checkout, kill_group, wait_for
-from tests.faults.kept import check_nothing_lost, kept_epochs, resumed, without_shown_logs
+from tests.faults.kept import begun, check_nothing_lost, finished_trainings, kept_epochs, resumed, without_shown_logs
 from tests.faults.strike import MOMENTS, TRAININGS, Hit, Kill, running_jobs, seed_names, strike
 from vlac.stages import STAGES
 
@@ -119,7 +119,7 @@ class Siege:
         """Give the command once, with one kill at most; return whether the pipeline has gone through."""
         self._starts += 1
         orphans = running_jobs(self.checkout)
-        kept = kept_epochs(self.checkout, self._pretexts)
+        kept, finished = kept_epochs(self.checkout, self._pretexts), finished_trainings(self.checkout)
         said = self.checkout.folder.with_name(f"{self.checkout.folder.name}_said_{self._starts}.txt")
         with said.open("w") as file:
             self._process = self.checkout.start(*ENGINES[self.engine], *TARGETS[self.engine], stdout=file)
@@ -136,11 +136,14 @@ class Siege:
         else:  # else the orphan may go on from a checkpoint, or end and delete it
             check_nothing_lost(kept, text)
         self.counts["trainings resumed from a checkpoint"] += len(resumed(text))
+        # Complete, but the engine was killed before it knew, and so deletes the results and begins anew.
+        self.counts["trainings made again that had outlived their engine"] += len(finished & begun(text))
         if self._process.returncode == 0:
             return True
         if hit:
             self.hits.append(hit)
-            self.counts["kills that left half a file"] += any(self.checkout.folder.rglob(".*.tmp"))
+            if not running_jobs(self.checkout):
+                self.counts["kills that left half a file"] += any(self.checkout.folder.rglob(".*.tmp"))
         else:
             self._do_as_told(text)
         return False
