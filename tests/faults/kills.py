@@ -125,7 +125,11 @@ class Siege:
             self._process = self.checkout.start(*ENGINES[self.engine], *TARGETS[self.engine], stdout=file)
         hit = None
         while plan and not hit and self._process.poll() is None:
-            hit = strike(plan.pop(0), self._process, self.checkout, said, self.random)
+            hit = strike(plan[0], self._process, self.checkout, said, self.random)
+            if (
+                hit or self._process.poll() is None
+            ):  # else the engine has ended by itself, and the kill is still to come
+                plan.pop(0)
         self._process.wait(PATIENCE)
         text = without_shown_logs(said.read_text())
         if hit:

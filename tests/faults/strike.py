@@ -20,10 +20,10 @@ from vlac.stages import Job
 
 TRAININGS = ("train_vlae", "train")
 
-CPU_SECONDS = {"train_vlae": 5.0, "train": 8.0}
+CPU_SECONDS = {"train_vlae": 4.0, "train": 6.0}
 """About what a process of the stage computes until its end, imports included; of any other stage `OTHERS`."""
 
-OTHERS = 4.0
+OTHERS = 2.5
 
 LINE = re.compile(r"^(\w+ seed \d+),? epoch (\d+)[/:]", re.MULTILINE)
 """A training's line of an epoch: the seed's name, and the number of the epoch."""
@@ -85,7 +85,7 @@ def strike(
     while engine.poll() is None and not all((checkout.folder / job.manifest).exists() for job in jobs):
         for process, words in checkout.stage_processes():
             job = next((job for job in jobs if job.command.split()[3:] == words), None)
-            if job:
+            if job and _group(process) == engine.pid:  # no orphan of a former start
                 scene = Scene(job, process, checkout.folder, said, chance)
                 return _send(kill, engine, checkout, scene) if MOMENTS[kill.moment](scene) else None
         time.sleep(0.02)
@@ -117,6 +117,12 @@ def _send(kill: Kill, engine: subprocess.Popen[str], checkout: Checkout, scene: 
         else:
             os.kill(engine.pid, kill.how)
         return Hit(kill, [job for job, _ in hit], [process for _, process in hit])
+    return None
+
+
+def _group(process: psutil.Process) -> int | None:
+    with suppress(ProcessLookupError):
+        return os.getpgid(process.pid)
     return None
 
 
