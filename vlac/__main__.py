@@ -6,6 +6,10 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("error: vlac needs Python 3.11 or later, and this is %d.%d." % sys.version_info[:2])  # noqa: UP031
 
-from vlac.cli import main
+try:
+    from vlac.cli import main
+except KeyboardInterrupt:  # before `main` is there to say so
+    print("interrupted: nothing was begun.", file=sys.stderr)
+    sys.exit(130)
 
 sys.exit(main())

@@ -1,9 +1,12 @@
 """Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes."""
 
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -22,25 +25,55 @@ Content = TypeVar("Content")
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is whole.
 
+    What processes killed while they wrote `path` have left beside it is deleted first.
+
     Raises:
         VlacError: the file cannot be written (disk full, read-only folder); `path` is left as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        _remove_leftovers(path)
+        temporary, file = _new_temporary(path)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except OSError as error:
         raise VlacError(
             f"{path} could not be written: {reason(error)}.",
             "Mend that and run the same command again; nothing was lost.",
         ) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        if temporary:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _new_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a new file for the bytes of `path`, locked for as long as it is open.
+
+    The lock tells half a file that somebody writes from one that a killed process has left: the kernel drops it with
+    the process. A process id would not do, for hosts of a cluster share folders and containers share ids.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+        file = temporary.open("xb")
+        with suppress(OSError):  # a file system without locks, on which nothing is taken for a leftover either
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return temporary, file
+        file.close()  # somebody took it for a leftover before it was locked
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Delete the temporary files of `path` that nobody writes any more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        # Another process may be faster, or the file system may know no locks: then it stays.
+        with suppress(OSError), left.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def reason(error: OSError) -> str:

@@ -5,6 +5,7 @@ what an error sentence asks for, nothing else), and compares every declared outp
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -30,29 +31,34 @@ KINDS: dict[str, Callable[[Bench, float], Iterator[Case]]] = {
 def main() -> int:
     """Run the cases asked for; return 1 if anything was lost."""
     options = _parser().parse_args()
+    # A shell makes what it runs in the background deaf to Ctrl-C, and so would be all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="vlac-faults-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         bench = Bench(folder.resolve(), options.seed)
-        results = [_run(case, bench) for kind in options.only.split(",") for case in KINDS[kind](bench, options.share)]
+        results = []
+        for case in (case for kind in options.only.split(",") for case in KINDS[kind](bench, options.share)):
+            results.append(_run(case, bench))
+            if options.report:  # after each case, because all of them take hours
+                write_report(options.report, results, options.seed)
     lost = [result for result in results if result.lost]
     print(f"{sum(result.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss")
-    if options.report:
-        write_report(options.report, results, options.seed)
     return 1 if lost or all(result.skipped for result in results) else 0
 
 
 def _run(case: Case, bench: Bench) -> Result:
     started = time.monotonic()
-    seen, lost, skipped = "", "", ""
+    faults, seen, lost, skipped = case.faults, "", "", ""
     try:
-        seen = case.run(bench)
+        came = case.run(bench)
+        faults, seen = came if isinstance(came, tuple) else (faults, came)
     except Skipped as reason:
-        skipped = str(reason)
+        faults, skipped = 0, str(reason)
     except Exception as error:  # also a mistake in the case itself: it must not pass for a success
         traceback.print_exc()
         lost = str(error) or type(error).__name__
-    result = Result(case, seen, lost, time.monotonic() - started, skipped)
+    result = Result(case, faults, seen, lost, time.monotonic() - started, skipped)
     outcome = "LOST" if lost else "skip" if skipped else "ok"
     print(f"{outcome:<5}{case.kind}: {case.name} ({result.seconds:.0f} s): {lost or skipped or seen}", flush=True)
     return result

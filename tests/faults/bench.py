@@ -17,13 +17,13 @@ class Case:
         name: what is broken, for people.
         faults: how many faults it brings about.
         run: does it in the bench's folders, mends it as a user would, checks the end, and returns in a few words what
-            the pipeline did or said.
+            the pipeline did or said; the number of faults before it, where that is known only then.
     """
 
     kind: str
     name: str
     faults: int
-    run: Callable[["Bench"], str]
+    run: Callable[["Bench"], str | tuple[int, str]]
 
 
 class Skipped(Exception):
@@ -97,8 +97,9 @@ class Bench:
 
 def leftovers(folder: Path) -> Iterator[Path]:
     """Yield what a finished pipeline leaves nowhere: half-written files, and checkpoints of finished trainings."""
-    for part in ("data", "results", "reports", "checkpoints"):
+    for part in ("data", "results", "reports", "checkpoints", "logs"):
         yield from (path for path in (folder / part).rglob("*.tmp"))
+    yield from folder.glob("mlflow.db.*.new*")
     for path in (folder / "checkpoints").rglob("*.pt"):
         if path.parent.name != "pretext":  # kept on purpose, for other models with the same pretext
             yield path

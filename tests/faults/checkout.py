@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import yaml
@@ -77,8 +77,10 @@ class Checkout:
     def jobs(self) -> list[Job]:
         return list(jobs(self.params))
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
-        """Start `python -m COMMAND` in this folder, as the leader of a process group, its words in one pipe."""
+    def start(
+        self, *command: str, stdout: int | IO[str] = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start `python -m COMMAND` in this folder, as the leader of a process group, its words in one pipe or file."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         fixed = {
             "PATH": path,
@@ -94,7 +96,7 @@ class Checkout:
             cwd=self.folder,
             env=inherited | fixed | environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -128,6 +130,8 @@ class Checkout:
 
     def runs(self) -> dict[str, str]:
         """Return the status of every run in the MLflow store by the run's name, deleted ones left out."""
+        if not (self.folder / "mlflow.db").exists():  # which to connect to would make
+            return {}
         with closing(sqlite3.connect(self.folder / "mlflow.db", timeout=60)) as connection:
             rows = connection.execute("select name, status from runs where lifecycle_stage = 'active'").fetchall()
         assert len(rows) == len(dict(rows)), f"a run is shown twice: {rows}"

@@ -13,6 +13,7 @@ class Result:
     """What came of a case.
 
     Attributes:
+        faults: how many there really were.
         seen: what the pipeline did or said, in a few words.
         lost: what went wrong, or "".
         seconds: how long the case took.
@@ -20,15 +21,11 @@ class Result:
     """
 
     case: Case
+    faults: int
     seen: str
     lost: str
     seconds: float
     skipped: str = ""
-
-    @property
-    def faults(self) -> int:
-        """How many faults it has brought about."""
-        return 0 if self.skipped else self.case.faults
 
 
 def write_report(path: Path, results: list[Result], seed: int) -> None:

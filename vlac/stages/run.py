@@ -90,10 +90,12 @@ class _log_to:
         logging.getLogger("vlac").addHandler(self.handler)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if error is not None:
+        if isinstance(error, Exception):
             # The traceback of a bug goes to the log alone, for whoever wants to report it.
             trace = None if isinstance(error, VlacError) else (kind, error, trace)
             self.handler.emit(logging.makeLogRecord({"msg": f"error: {error}", "exc_info": trace}))
+        elif error is not None:
+            self.handler.emit(logging.makeLogRecord({"msg": "interrupted"}))
         logging.getLogger("vlac").removeHandler(self.handler)
         with suppress(OSError):  # what could not be written before cannot be now
             self.handler.close()
