@@ -15,6 +15,14 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 
 
+# Not submitted to a cluster: seconds of work each, and the download is what needs the internet.
+localrules:
+    download,
+    rung,
+    table,
+    search,
+
+
 rule all:
     default_target: True
     input:

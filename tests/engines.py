@@ -172,6 +172,14 @@ class Project:
         dag = self._dag()
         return {job.shellcmd: _seen_by_snakemake(job) for job in dag.jobs if job.shellcmd}
 
+    def asked_of_machines(self, *targets: str) -> dict[str, dict[str, Any]]:
+        """Return what Snakemake's jobs ask of a machine, by their commands: resources, `_cores`, and `local`."""
+        return {
+            job.shellcmd: {**dict(job.resources.items()), "local": job.rule.name in job.rule.workflow._localrules}
+            for job in self._dag(targets).jobs
+            if job.shellcmd
+        }
+
     def planned_by_snakemake(self, *targets: str) -> set[str]:
         """Return the commands that Snakemake would run, for its default target or those given."""
         dag = self._dag(targets)
@@ -227,7 +235,7 @@ class Project:
     def _dag(self, targets: tuple[str, ...] = ()) -> Any:
         quiet = OutputSettings(quiet={Quietness.ALL})
         with inside(self.folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
-            workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+            workflow = api.workflow(resource_settings=ResourceSettings(cores=64), snakefile=Path("Snakefile"))
             settings = DAGSettings(targets=set(targets))
             workflow.dag(settings).summary()  # builds the graph; the API has no call that returns it
             return workflow._workflow.dag

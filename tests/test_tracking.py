@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -32,6 +33,38 @@ def test_the_live_view_equals_the_rebuilt_one_and_rebuilding_again_changes_nothi
     assert tracking.rebuild(load_params()).changed == len(live)
     assert shown(view) == live
     assert tracking.rebuild(load_params()).changed == 0
+
+
+def test_stages_that_leave_the_view_for_later_touch_no_store_and_it_is_made_of_the_files(
+    folder: Path, made_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("VLAC_TRACKING", "later")
+    caplog.set_level("INFO")
+    run_everything()
+    with pytest.raises(VlacError, match="not finite"):
+        interrupted(VlacError("the loss is not finite"), {0: [1]}, row(0, 2))
+    assert not [path.name for path in folder.iterdir() if "mlflow" in path.name or path.name == "mlartifacts"]
+    assert not Path("logs/tracking.lock").exists()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "`python -m vlac track` will" in caplog.text
+    later = journal.read(ONE_LAYER)
+    assert later is not None
+    assert later.over
+
+    shutil.copy(made_store, folder)
+    made = tracking.rebuild(load_params())
+    assert made.shown == made.changed == len(shown(store.open_store())) > 0
+    assert {run["status"] for run in shown(store.open_store()).values()} == {"FINISHED"}
+
+
+def test_a_misspelt_time_for_the_view_costs_one_warning(
+    view: store.Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("VLAC_TRACKING", "latre")
+    run_everything()
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "VLAC_TRACKING is 'latre', and the only word that it takes is 'later'" in warning
+    assert shown(view) == {}
 
 
 def test_publishing_goes_on_with_the_run_that_was_logged_live(view: store.Store) -> None:

@@ -24,7 +24,7 @@ def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project without results, as working folder, and no warning given yet."""
     monkeypatch.chdir(project(tmp_path))
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "VLAC_TRACKING"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(guard, "_warned", False)
     return tmp_path

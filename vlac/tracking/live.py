@@ -1,5 +1,7 @@
 """What the stages call: the live view of a training, and the finished view of any job."""
 
+import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +13,13 @@ from vlac.stages.asked import params_of
 from vlac.stages.definitions import Job
 from vlac.tracking import journal, sync
 from vlac.tracking.content import REPORTS, Points, finished_runs, row_points, shows, training_run
-from vlac.tracking.guard import guarded
+from vlac.tracking.guard import TRACK, guarded
 from vlac.tracking.store import Store, exclusive, open_store
+
+WHEN = "VLAC_TRACKING"
+"""The environment variable that, set to "later", makes stages leave MLflow to `rebuild`."""
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -42,6 +49,8 @@ def publish(job: Job) -> None:
         if job.stage.name in REPORTS:
             journal.begin(job, [])
             journal.end(job)
+        if _later():
+            return
         params = params_of(job)
         store = open_store(job.stage.part)
         with exclusive():
@@ -76,6 +85,9 @@ class Training:
             former = journal.read(job)
             seeds = seeds_of(job.seeds)
             journal.begin(job, [training_run(job, seed, self._params).key for seed in seeds])
+            if _later():
+                log.info("MLflow does not show this run yet (%s=later); `%s` will", WHEN, TRACK)
+                return
             store = open_store(job.stage.part)
             if former and former.over:
                 sync.mark_killed(store, former.keys)
@@ -141,3 +153,15 @@ class Training:
         if not run.finished and run.rows and int(run.rows[-1]["epoch"]) >= self._params.training.epochs:
             store.client.set_terminated(run.id, "FINISHED")
             run.finished = True
+
+
+def _later() -> bool:
+    """Return whether stages leave MLflow alone: several nodes may not share a sqlite file, or reach no server.
+
+    Raises:
+        VlacError: the variable holds a word that it does not take.
+    """
+    when = os.environ.get(WHEN)
+    if when not in (None, "", "later"):
+        raise VlacError(f"{WHEN} is {when!r}, and the only word that it takes is 'later'.", "Unset it, or set it so.")
+    return when == "later"

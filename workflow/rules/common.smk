@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import os
 import shutil
 from contextlib import ExitStack
 
@@ -31,6 +32,15 @@ try:
 except VlacError as error:
     raise WorkflowError(str(error)) from None
 
+if workflow.remote_exec and not os.environ.get("MLFLOW_TRACKING_URI"):
+    # Nodes share this folder over a network, where several may not write one sqlite file.
+    os.environ.setdefault("VLAC_TRACKING", "later")
+
+
+# The cards of profiles/default are those of this machine: they limit what runs on it, and nothing that is submitted.
+resource_scopes:
+    gpu="local",
+
 
 RUN = ExitStack()
 atexit.register(RUN.close)
@@ -48,12 +58,23 @@ onstart:
 def gpus(device: str) -> int:
     """Return how many cards a training on that device takes."""
     # The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.
-    return int(device == "cuda" or (device == "auto" and bool(shutil.which("nvidia-smi"))))
+    here = workflow.local_exec and not workflow.remote_exec
+    # Which node a job will get is not known, so on a cluster `auto` asks for none.
+    return int(device == "cuda" or (device == "auto" and here and bool(shutil.which("nvidia-smi"))))
+
+
+def memory(base: int, copies: int = 0) -> int:
+    """Return the MB that a job asks a cluster for: `base`, and what `copies` of the training images take.
+
+    The numbers in the rules are measured peaks with room above them: docs/slurm.md.
+    """
+    svhn = {"train": 73_257, "extra": 531_131, "train+extra": 604_388}
+    images = PARAMS.data.digits.train if PARAMS.data.source == "digits" else svhn[PARAMS.data.train_split]
+    return base + copies * images * 32 * 32 * 3 // 10**6
 
 
 ALL_STAGES = STAGES | SEARCH_STAGES
 THREADS = PARAMS.training.threads
-GPU = gpus(PARAMS.training.device)
 
 
 wildcard_constraints:
@@ -88,6 +109,11 @@ def damaged(job: Job) -> bool:
     if found:
         logger.warning(f"{job} is run again: {'; '.join(found)}.")
     return bool(found)
+
+
+def training_gpus(wildcards) -> int:
+    """Return the cards of a job on `training.device`; asked as late as that, when the executor is known."""
+    return gpus(PARAMS.training.device)
 
 
 def inputs(stage: str):

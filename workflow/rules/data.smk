@@ -11,6 +11,9 @@ rule download:
         log_of("download"),
     conda:
         "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(500, copies=4),
+        runtime="30m",
     params:
         values("download"),
     message:
@@ -29,6 +32,9 @@ rule prepare:
         log_of("prepare"),
     conda:
         "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(1000, copies=8),
+        runtime="1h",
     params:
         values("prepare"),
     message:

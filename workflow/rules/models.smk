@@ -13,7 +13,9 @@ rule train:
         "../envs/vlac.yaml"
     threads: training_threads
     resources:
-        gpu=GPU,
+        mem_mb=memory(4000, copies=8),
+        runtime="24h",
+        gpu=training_gpus,
     params:
         values("train"),
     message:
@@ -34,7 +36,9 @@ rule evaluate:
         "../envs/vlac.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        mem_mb=memory(2000, copies=8),
+        runtime="4h",
+        gpu=training_gpus,
     params:
         values("evaluate"),
     message:

@@ -13,7 +13,9 @@ rule train_vlae:
         "../envs/vlac.yaml"
     threads: training_threads
     resources:
-        gpu=GPU,
+        mem_mb=memory(4000, copies=8),
+        runtime="24h",
+        gpu=training_gpus,
     params:
         values("train_vlae"),
     message:
@@ -34,7 +36,9 @@ rule probe:
         "../envs/vlac.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        mem_mb=memory(2000, copies=8),
+        runtime="4h",
+        gpu=training_gpus,
     params:
         values("probe"),
     message:
@@ -53,6 +57,9 @@ rule rung:
         log_of("rung"),
     conda:
         "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime="30m",
     params:
         values("rung"),
     message:

@@ -12,6 +12,9 @@ rule figures:
     conda:
         "../envs/vlac.yaml"
     threads: THREADS
+    resources:
+        mem_mb=memory(2000, copies=2),
+        runtime="1h",
     params:
         values("figures"),
     message:
@@ -30,6 +33,9 @@ rule table:
         log_of("table"),
     conda:
         "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime="30m",
     params:
         values("table"),
     message:

@@ -16,6 +16,8 @@ rule trial:
         "../envs/vlac.yaml"
     threads: lambda wildcards: asked(job_of("trial", wildcards)).training.threads
     resources:
+        mem_mb=memory(4000, copies=8),
+        runtime="24h",
         gpu=lambda wildcards: gpus(asked(job_of("trial", wildcards)).training.device),
     params:
         values("trial"),
@@ -35,6 +37,9 @@ rule search:
         log_of("search"),
     conda:
         "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime="30m",
     params:
         values("search"),
     message:
