@@ -1,23 +1,20 @@
 """Many processes that begin the live view of a training at the same moment, in a folder without a store."""
 
-import multiprocessing
-import os
+import contextlib
+import json
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
-from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+from clocked import environment
 from many_runs import copy_project, few_images
 
-from vlac import tracking
-from vlac.stages import STAGES, Job
-from vlac.tracking import guard
 from vlac.tracking.store import open_store
 
-MODEL = "vlac_1layer"
-PATIENCE = 600.0
-EPOCHS = 3
+PATIENCE = 1800.0
+"""Seconds after which the start is given, whoever is not there."""
 
 
 @dataclass(frozen=True)
@@ -30,34 +27,30 @@ class Began:
 
 
 def at_once(folder: Path, number: int) -> tuple[list[Began], int]:
-    """Let so many processes show three made-up epochs each; return how it went, and how many runs are finished."""
+    """Let so many processes show a training at once; return how it went, and how many runs are finished.
+
+    Raises:
+        RuntimeError: a process has failed.
+    """
     copy_project(folder, few_images() | {"seeds": list(range(number))})
-    context = multiprocessing.get_context("spawn")
-    barrier, heard = context.Barrier(number), context.Queue()
-    processes = [context.Process(target=_show, args=(folder, seed, barrier, heard)) for seed in range(number)]
-    for process in processes:
-        process.start()
-    began = [heard.get(timeout=PATIENCE) for _ in processes]
-    for process in processes:
-        process.join()
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    command = [sys.executable, str(Path(__file__).with_name("begin.py"))]
+    processes = [
+        subprocess.Popen(
+            [*command, str(seed)],
+            cwd=folder,
+            env=environment(PYTHONPATH=str(folder)),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in range(number)
+    ]
+    deadline = time.monotonic() + PATIENCE
+    while len(list(folder.glob("*.ready"))) < number and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (folder / "go").touch()
+    said = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise RuntimeError("a process that shows a training has failed")
+    with contextlib.chdir(folder):
         finished = open_store().every("FINISHED")
-    finally:
-        os.chdir(before)
-    return began, len(finished)
-
-
-def _show(folder: Path, seed: int, barrier: Barrier, heard: "Queue[Began]") -> None:
-    os.chdir(folder)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    job = Job(STAGES["train"], model=MODEL, seeds=str(seed))
-    barrier.wait(PATIENCE)
-    started = time.perf_counter()
-    with tracking.training(job) as view:
-        view.start(seed)
-        shown = time.perf_counter() - started
-        for epoch in range(1, EPOCHS + 1):
-            view.log_epoch({"seed": seed, "epoch": epoch, "elbo": -1000.0 / epoch, "kl_z_3": 0.1 * epoch})
-    heard.put(Began(shown, time.perf_counter() - started, guard._warned))
+    return [Began(**json.loads(each)) for each in said], len(finished)
