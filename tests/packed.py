@@ -50,13 +50,14 @@ def packed(project: Project, folder: Path) -> Path:
 
 def cli(arguments: list[str]) -> int:
     """Run a command of `python -m vlac` in this process, and undo what it does to logging and signals."""
-    logger, terminate = logging.getLogger("vlac"), signal.getsignal(signal.SIGTERM)
-    before = list(logger.handlers)
+    logger, signals = logging.getLogger("vlac"), (signal.SIGTERM, signal.SIGINT)
+    before, handlers = list(logger.handlers), [signal.getsignal(each) for each in signals]
     try:
         return main(arguments)
     finally:
         logger.handlers[:] = before
-        signal.signal(signal.SIGTERM, terminate)
+        for each, handler in zip(signals, handlers, strict=True):
+            signal.signal(each, handler)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from view_dump import Runs, runs_of
 
 from vlac import tracking
 from vlac.files import sha256, write_csv, write_json
@@ -77,18 +78,6 @@ def run_everything() -> None:
         tracking.publish(job)
 
 
-def shown(view: store.Store) -> dict[str, dict]:
+def shown(view: store.Store) -> Runs:
     """Return all that the view shows, by run name, times and ids aside."""
-    runs: dict[str, dict] = {}
-    for run in view.client.search_runs([view.experiment]):
-        histories = {name: view.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
-        root = Path(run.info.artifact_uri.removeprefix("file://"))
-        assert run.info.run_name not in runs
-        runs[run.info.run_name] = {
-            "status": run.info.status,
-            "params": run.data.params,
-            "tags": run.data.tags,
-            "points": {name: [(point.step, point.value) for point in points] for name, points in histories.items()},
-            "files": {each.relative_to(root).as_posix(): each.read_bytes() for each in root.rglob("*.*")},
-        }
-    return runs
+    return runs_of(view.client, view.experiment)

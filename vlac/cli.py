@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _log_to_console()
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores Ctrl-C
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         return options.run(options) or 0
     except VlacError as error:
@@ -265,6 +267,12 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     # Batch systems signal every process of a job, and `work` passes its signal on: a second one may not break the end.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    # After Ctrl-C an engine sends SIGTERM to jobs that have got the SIGINT themselves; a second Ctrl-C is meant.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.default_int_handler(signum, frame)
 
 
 def _log_to_console() -> None:

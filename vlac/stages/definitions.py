@@ -16,6 +16,9 @@ from vlac.params.search import Search
 Asked = Params | Search
 """What asks for jobs: params.yaml, or the parameters of one trial; or search.yaml as a whole."""
 
+LOGS = Path("logs")
+"""Holds every job's log, and beside it what only its running process knows."""
+
 VLAE = "vlae"
 """Name of the probe's model: the ladder with every K_l = 1."""
 
@@ -96,7 +99,7 @@ class Job:
     @property
     def log(self) -> Path:
         """Where the job writes its log."""
-        return Path("logs", self.stage.name, *filter(None, (self.model, self.seeds))).with_suffix(".log")
+        return LOGS.joinpath(self.stage.name, *filter(None, (self.model, self.seeds))).with_suffix(".log")
 
     def inputs(self, params: Asked) -> list[Path]:
         """The files that this job reads, code aside; `params` gives what a gathering job reads."""

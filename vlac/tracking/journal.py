@@ -12,7 +12,10 @@ from pathlib import Path
 
 from vlac.errors import VlacError
 from vlac.files import read_json, write_json
-from vlac.stages.definitions import CODE_ROOT, Job
+from vlac.stages.definitions import CODE_ROOT, LOGS, Job
+
+TOLERANCE = 60_000
+"""Milliseconds by which the time of a process's start may be wrong: the system counts it from its own start."""
 
 PACK = Path("pack.json")
 """In a pack for a compute node (vlac/node), where there is no git: says which commit was packed."""
@@ -43,13 +46,14 @@ class Journal:
             return True
         if self.host != socket.gethostname():
             return False
+        import psutil  # a node that only trains may lack it
+
         try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+            process = psutil.Process(self.pid)
+            # Another process may have got the number since; a dead one that nobody waits for keeps it.
+            return process.create_time() * 1000 > self.started + TOLERANCE or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
             return True
-        except PermissionError:
-            pass
-        return False
 
 
 def path(job: Job) -> Path:
@@ -71,15 +75,25 @@ def end(job: Job) -> None:
 
 def read(job: Job) -> Journal | None:
     """Return the job's journal, or None if it is missing or unreadable."""
-    try:
-        return Journal(**read_json(path(job)))
-    except (VlacError, TypeError):
-        return None
+    return _read(path(job))
+
+
+def read_all() -> list[Journal]:
+    """Return the journals of all jobs that were ever run here, those of other parameters among them."""
+    found = (_read(file) for file in sorted(LOGS.rglob("*.json")))
+    return [journal for journal in found if journal]
 
 
 def now() -> int:
     """Return milliseconds since 1970, MLflow's unit of time."""
     return time.time_ns() // 1_000_000
+
+
+def _read(file: Path) -> Journal | None:
+    try:
+        return Journal(**read_json(file))
+    except (VlacError, TypeError):
+        return None
 
 
 def commit() -> str | None:

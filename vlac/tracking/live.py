@@ -31,14 +31,15 @@ def training(job: Job) -> Iterator["Training"]:
     """
     view = Training(job)
     try:
+        view.open()
         yield view
+        view.end("FINISHED")
     except Exception:
         view.end("FAILED")
         raise
     except BaseException:
         view.end("KILLED")
         raise
-    view.end("FINISHED")
 
 
 def publish(job: Job) -> None:
@@ -78,19 +79,23 @@ class Training:
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._keys: list[str] = []
         self._store: Store | None = None
         self._runs: dict[int, _LiveRun] = {}
+
+    def open(self) -> None:
+        """Open the store and note that the job has begun. Never raises."""
         with guarded():
-            self._params = params_of(job)
-            former = journal.read(job)
-            seeds = seeds_of(job.seeds)
-            journal.begin(job, [training_run(job, seed, self._params).key for seed in seeds])
+            self._params = params_of(self._job)
+            former = journal.read(self._job)
+            self._keys = [training_run(self._job, seed, self._params).key for seed in seeds_of(self._job.seeds)]
+            journal.begin(self._job, self._keys)
             if _later():
                 log.info("MLflow does not show this run yet (%s=later); `%s` will", WHEN, TRACK)
                 return
-            store = open_store(job.stage.part)
+            store = open_store(self._job.stage.part)
             if former and former.over:
-                sync.mark_killed(store, former.keys)
+                sync.end(store, former.keys, "KILLED")
             self._store = store
 
     def start(self, seed: int, rows: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -99,31 +104,35 @@ class Training:
         Without rows the training starts from the first epoch, and its run replaces the one of any former training with
         the same parameters. Never raises.
         """
-        with guarded():
-            if store := self._take():
+        with guarded(), self._usable() as store:
+            if store:
                 self._open(store, seed, [dict(row) for row in rows])
-                self._store = store
 
     def log_epoch(self, row: Mapping[str, Any]) -> None:
         """Log one row of history.csv (seed, epoch, then metrics) in one call, at the epoch as step. Never raises."""
-        with guarded():
-            if store := self._take():
+        with guarded(), self._usable() as store:
+            if store:
                 self._log(store, int(row["seed"]), dict(row))
-                self._store = store
 
     def end(self, status: str) -> None:
         """Close all runs with one of MLflow's statuses: FINISHED, FAILED or KILLED. Never raises."""
-        with guarded():
+        with guarded(), self._usable() as store:
             journal.end(self._job)
-            if store := self._take():
-                for run in self._runs.values():
-                    if not run.finished:
-                        store.client.set_terminated(run.id, status)
+            if store:
+                # By their keys: an interruption may have come between the making of a run and our hearing of its id.
+                sync.end(store, self._keys, status)
 
-    def _take(self) -> Store | None:
-        """Return the store, to be put back when all went well: after a failure the job goes on without it."""
-        store, self._store = self._store, None
-        return store
+    @contextmanager
+    def _usable(self) -> Iterator[Store | None]:
+        """Yield the store, None where it has failed before: the job then goes on without it.
+
+        An interruption is no failure: the runs have to be closed after it.
+        """
+        try:
+            yield self._store
+        except Exception:
+            self._store = None
+            raise
 
     def _open(self, store: Store, seed: int, rows: list[dict[str, Any]]) -> None:
         with exclusive():

@@ -55,8 +55,23 @@ class Store:
 
     def find(self, key: str) -> "list[Run]":
         """Return the runs of one key that are not deleted, newest first: one, unless something went wrong before."""
+        return list(self._search(f"tags.`{KEY}` = '{key}'"))
+
+    def every(self, status: str) -> "dict[str, list[Run]]":
+        """Return all runs of a status by key, in as few queries as MLflow allows."""
+        runs: dict[str, list[Run]] = {}
+        for run in self._search(f"tags.`{KEY}` LIKE '%' and attributes.status = '{status}'"):
+            runs.setdefault(run.data.tags[KEY], []).append(run)
+        return runs
+
+    def _search(self, condition: str) -> "Iterator[Run]":
         mine = f" and tags.`mlflow.user` = '{self.user}'" if self.shared else ""
-        return list(self.client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'{mine}"))
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], condition + mine, page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
 
 
 def open_store(part: str = "") -> Store:

@@ -5,7 +5,8 @@ files is deleted, and made again.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vlac.tracking import copies, journal
@@ -26,10 +27,24 @@ def show(store: Store, content: Content) -> bool:
         Whether anything had to be changed.
     """
     run = _only_run(store, content.key)
-    digest = content.digest()
-    complete = run and run.info.status == "FINISHED" and run.data.tags.get(DIGEST) == digest
-    if run and complete and copies.whole(run, content):
+    if run and shows([run], content):
         return False
+    try:
+        _complete(store, content, run)
+    except BaseException:
+        with suppress(Exception):
+            end(store, [content.key], "KILLED")
+        raise
+    return True
+
+
+def shows(runs: Sequence["Run"], content: Content) -> bool:
+    """Return whether the runs of the content's key are one alone, which is complete and shows exactly that."""
+    complete = [(run.info.status, run.data.tags.get(DIGEST)) for run in runs] == [("FINISHED", content.digest())]
+    return complete and copies.whole(runs[0], content)
+
+
+def _complete(store: Store, content: Content, run: "Run | None") -> None:
     run_id, ahead = _bring_up(store, content, run)
     if ahead:
         store.client.delete_run(run_id)
@@ -37,10 +52,9 @@ def show(store: Store, content: Content) -> bool:
     for path, folder in content.artifacts:
         store.client.log_artifact(run_id, str(path), folder)
     # Last, because it says that all the rest is there.
-    store.client.set_tag(run_id, DIGEST, digest)
+    store.client.set_tag(run_id, DIGEST, content.digest())
     if run is None or run.info.run_id != run_id or run.info.status != "FINISHED":
         store.client.set_terminated(run_id, "FINISHED", content.ended)
-    return True
 
 
 def begin(store: Store, content: Content) -> tuple[str, Points]:
@@ -70,12 +84,33 @@ def log_points(store: Store, run_id: str, points: Points, when: int) -> None:
         store.client.log_batch(run_id, metrics[first : first + METRICS])
 
 
-def mark_killed(store: Store, keys: Iterable[str]) -> int:
-    """Mark the runs of `keys` that still count as running as killed, and return how many there were."""
-    running = [run for key in keys for run in store.find(key) if run.info.status == "RUNNING"]
-    for run in running:
+def end(store: Store, keys: Iterable[str], status: str) -> None:
+    """Give the runs of `keys` that count as running another status."""
+    for run in (run for key in keys for run in store.find(key)):
+        if run.info.status == "RUNNING":
+            store.client.set_terminated(run.info.run_id, status)
+
+
+def end_abandoned(store: Store, journals: Iterable[journal.Journal]) -> int:
+    """Mark the runs that count as running, but belong to no living process, as killed; return how many there were.
+
+    Args:
+        journals: of all jobs of this project. In a shared store the runs that none of them names are left alone: they
+            may be of another copy of the project.
+    """
+    alive: set[str] = set()
+    dead: set[str] = set()
+    for each in journals:
+        (dead if each.over else alive).update(each.keys)
+    abandoned = [
+        run
+        for key, runs in store.every("RUNNING").items()
+        if key not in alive and (key in dead or not store.shared)
+        for run in runs
+    ]
+    for run in abandoned:
         store.client.set_terminated(run.info.run_id, "KILLED")
-    return len(running)
+    return len(abandoned)
 
 
 def _only_run(store: Store, key: str) -> "Run | None":

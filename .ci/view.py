@@ -1,0 +1,36 @@
+"""See that the MLflow view made again from a project's files equals the one logged live: python .ci/view.py FOLDER.
+
+The store is moved aside, made again by `python -m vlac track`, compared and put back.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from view_dump import counts, differences, dump, set_aside  # noqa: E402
+
+
+def main() -> int:
+    folder = Path(sys.argv[1]).resolve()
+    live = dump(folder)
+    with tempfile.TemporaryDirectory(prefix=".view-", dir=folder) as aside:
+        kept, again = Path(aside, "live"), Path(aside, "again")
+        set_aside(folder, kept)
+        try:
+            subprocess.run([sys.executable, "-m", "vlac", "track"], cwd=folder, check=True)
+            rebuilt = dump(folder)
+            set_aside(folder, again)
+        finally:
+            set_aside(kept, folder)
+    found = differences(live, rebuilt)
+    for line in found:
+        print(f"the live view and the one made again: {line}")
+    print(f"{'The live view has' if found else 'Equal when made again:'} {counts(live)}")
+    return 1 if found or not live else 0
+
+
+sys.exit(main())

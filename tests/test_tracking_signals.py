@@ -1,0 +1,154 @@
+"""The MLflow view of two seeds trained at once, interrupted at every moment at which it speaks to the store."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+from packed import cli
+from tiny import tiny_project
+from tracked import shown
+
+from vlac.stages import STAGES, Job
+from vlac.tracking import journal, store
+
+pytest_plugins = ["tracking_fixtures"]
+
+ROOT = Path(__file__).parents[1]
+JOB = Job(STAGES["train"], model="vlac", seeds="0-1")
+COMMAND = ["train", "vlac", "--seeds", "0-1"]
+WRITES = ("create_run", "log_batch", "log_artifact", "set_tag", "set_terminated", "update_run", "delete_run")
+EAGER = "from vlac.training import Trainer; Trainer.epochs.__defaults__ = (0,); import vlac.cli as c; exit(c.main())"
+"""The command line, but with a checkpoint after every epoch, however short."""
+
+
+def prepare(folder: Path, epochs: int) -> None:
+    """Make the folder a project whose group of two seeds is trained at once."""
+    tiny_project(folder, epochs)
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["training"]["at_once"] = 2
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+
+
+def statuses(view: store.Store) -> dict[str, str]:
+    return {name: run["status"] for name, run in shown(view).items()}
+
+
+def content(view: store.Store) -> dict[str, dict]:
+    """Return all that the view shows of the training but for its log, which tells of each start."""
+    runs = shown(view)
+    for run in runs.values():
+        del run["tags"]["vlac.digest"]  # of the log too
+        run["files"].pop("train/0-1.log")
+    return runs
+
+
+class Interrupter:
+    """Stands in for the client's calls, and sends this process a signal before or after the n-th of them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.calls, self.at, self.signal, self.before = 0, -1, signal.SIGTERM, True
+        for name in WRITES:
+            patch.setattr(MlflowClient, name, self._wrapped(getattr(MlflowClient, name)))
+
+    def _wrapped(self, method):
+        def call(client, *arguments, **named):
+            now, self.calls = self.calls == self.at, self.calls + 1
+            if now and self.before:
+                os.kill(os.getpid(), self.signal)
+            result = method(client, *arguments, **named)
+            if now and not self.before:
+                os.kill(os.getpid(), self.signal)
+            return result
+
+        return call
+
+    def run(self, at: int, sent: signal.Signals = signal.SIGTERM, before: bool = True) -> int:
+        """Run the training from its start, with a signal at the call of that number; return the exit status."""
+        self.calls, self.at, self.signal, self.before = 0, at, sent, before
+        return cli(COMMAND)
+
+
+def test_no_run_counts_as_running_after_a_signal_at_any_call_and_the_same_command_ends_as_if_undisturbed(
+    view: store.Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(folder, epochs=2)
+    interrupter = Interrupter(monkeypatch)
+    assert interrupter.run(-1) == 0
+    calm, calls = content(view), interrupter.calls
+    assert {run["status"] for run in calm.values()} == {"FINISHED"}
+    assert calls > 10
+    moments = [(at, signal.SIGTERM, False) for at in range(calls)]
+    moments += [(at, signal.SIGINT, True) for at in range(0, calls, 4)]
+    for at, sent, before in moments:
+        shutil.rmtree("results/train")
+        shutil.rmtree("checkpoints", ignore_errors=True)
+        status = interrupter.run(at, sent, before)
+        assert status == 128 + sent
+        assert "RUNNING" not in statuses(view).values(), (at, sent, before)
+        assert interrupter.run(-1) == 0
+        assert content(view) == calm, (at, sent, before)
+
+
+def start_until(epoch: int) -> "subprocess.Popen[str]":
+    """Start the training in a process of its own and return when both seeds have shown so many epochs."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", EAGER, *COMMAND],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    seen: set[str] = set()
+    said = ""
+    for line in process.stderr:
+        said += line
+        if found := re.match(rf"vlac seed (\d) epoch {epoch}/", line):
+            seen.add(found[1])
+        if seen == {"0", "1"}:
+            return process
+    raise AssertionError(said)
+
+
+@pytest.mark.slow
+def test_in_a_process_of_its_own_terminated_and_killed(view: store.Store, folder: Path) -> None:
+    prepare(folder, epochs=30)
+    names = {"vlac seed 0", "vlac seed 1"}
+    process = start_until(2)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 143
+    assert statuses(view) == dict.fromkeys(names, "KILLED")
+
+    process = start_until(10)
+    process.kill()
+    # Not waited for yet, so its number is still taken, as under a container's first process that waits for nobody.
+    while not journal.read(JOB).over:
+        pass
+    assert statuses(view) == dict.fromkeys(names, "RUNNING")
+    assert cli(["track"]) == 0
+    assert statuses(view) == dict.fromkeys(names, "KILLED")
+    process.communicate()
+
+    process = start_until(20)
+    process.kill()
+    process.communicate()
+    assert statuses(view) == dict.fromkeys(names, "RUNNING")
+    assert cli(COMMAND) == 0
+    runs = shown(view)
+    assert {name: run["status"] for name, run in runs.items()} == dict.fromkeys(names, "FINISHED")
+    for run in runs.values():
+        assert [step for step, _ in run["points"]["elbo"]] == list(range(1, 31))
+
+
+def test_a_killed_run_of_parameters_that_nobody_asks_for_any_more_is_found_out(view: store.Store, folder: Path) -> None:
+    prepare(folder, epochs=2)
+    view.client.create_run(view.experiment, tags={store.KEY: "train/gone/0"}, run_name="gone")
+    view.client.create_run(view.experiment, run_name="somebody else's")
+    assert cli(["track"]) == 0
+    assert statuses(view) == {"gone": "KILLED", "somebody else's": "RUNNING"}
