@@ -1,6 +1,6 @@
 """One command of `python -m vlac`, and where its processor time goes.
 
-    python benchmarks/traced.py OUT.json train vlac_1layer --seeds 0
+    python benchmarks/traced.py OUT.json train --model vlac_1layer --seeds 0
 
 Each thread's own processor time is counted, in the innermost part it is in, so that another program's load adds
 little, and a view that speaks to MLflow while the next epoch is trained is told from the training.

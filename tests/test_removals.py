@@ -52,16 +52,16 @@ def test_removals_from_rules_and_definitions_are_found(tmp_path: Path, monkeypat
 
     assert said("training.lr") == said("vlac/reporting/curves.py") == []
     both = ("Snakemake's records", "Snakemake's look at the manifests")
-    trainings = ("train two --seeds 0", "train vlae --seeds 0", "train vlae --seeds 1-2")
+    trainings = ("train --model two --seeds 0", "train --model vlae --seeds 0", "train --model vlae --seeds 1-2")
     assert said("likelihood.scale") == [
         f"likelihood.scale: {who} misses python -m vlac {training}" for who in both for training in trainings
     ]
     assert said("vlac/reporting/sheets.py") == [
-        f"vlac/reporting/sheets.py: {who} misses python -m vlac figures two --seeds 0" for who in both
+        f"vlac/reporting/sheets.py: {who} misses python -m vlac figures --model two --seeds 0" for who in both
     ]
     # Where a rule says nothing, the manifests still do.
     assert said("vlac/evaluation/factors.py") == [
-        f"vlac/evaluation/factors.py: {both[0]} misses python -m vlac evaluate two --seeds 0"
+        f"vlac/evaluation/factors.py: {both[0]} misses python -m vlac evaluate --model two --seeds 0"
     ]
     assert said("evaluation.neighbours") == [
         f"evaluation.neighbours: {both[0]} misses python -m vlac probe --seeds {seeds}" for seeds in ("0", "1-2")

@@ -101,7 +101,7 @@ def commands(stages: tuple[str, ...], model: str, seeds: str) -> set[str]:
 OWN = ("train", "evaluate", "figures")
 TABLE = {"python -m vlac table"}
 RUNG_AND_AFTER = and_all_after({"python -m vlac rung"}, PARAMS)
-PROBE = {"python -m vlac train vlae --seeds 3", "python -m vlac probe --seeds 3"}
+PROBE = {"python -m vlac train --model vlae --seeds 3", "python -m vlac probe --seeds 3"}
 SHAPES: dict[str, tuple[tuple[str, ...], Any, set[str]]] = {
     "a seed more": (("seeds",), ["0-1", 2], TABLE.union(*(commands(OWN, name, "2") for name in PARAMS.models))),
     "a group in two": (

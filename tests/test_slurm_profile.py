@@ -134,7 +134,7 @@ def test_jobs_go_through_slurm_as_their_rules_say(
     asked = project.asked_of_machines(*targets)
     for group in GROUPS:
         (call,) = [call for call in submitted if f"rule_train_vlae_wildcards_{group}" in call]
-        needs = asked[f"python -m vlac train vlae --seeds {group}"]
+        needs = asked[f"python -m vlac train --model vlae --seeds {group}"]
         assert call[call.index("--mem") + 1] == str(needs["mem_mb"])
         assert call[call.index("-t") + 1] == str(needs["runtime"])
         assert f"--cpus-per-task={needs['_cores']}" in call

@@ -55,12 +55,12 @@ def test_one_holds_a_lock_alone_or_several_share_it(tmp_path: Path) -> None:
 
 
 def test_a_lock_names_its_holder_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/vlac/__main__.py", "train", "vlac", "--seeds", "0-4"])
+    monkeypatch.setattr(sys, "argv", ["/somewhere/vlac/__main__.py", "train", "--model", "vlac", "--seeds", "0-4"])
     path = tmp_path / "a.lock"
     lock = Lock(path)
     assert holder(path) is None
     lock.take()
-    assert str(holder(path)).startswith("`python -m vlac train vlac --seeds 0-4` (process ")
+    assert str(holder(path)).startswith("`python -m vlac train --model vlac --seeds 0-4` (process ")
     lock.close()
     assert holder(path) is None
 

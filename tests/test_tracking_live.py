@@ -24,7 +24,7 @@ from vlac.training import Trainer
 pytest_plugins = ["tracking_fixtures"]
 
 ROOT = Path(__file__).resolve().parents[1]
-STOPPED = ("train gmdgm --seeds 0-1", "train vlac --seeds 2", "trial faster --seed 0")
+STOPPED = ("train --model gmdgm --seeds 0-1", "train --model vlac --seeds 2", "trial faster --seed 0")
 """Commands that are interrupted once, and given again."""
 
 KINDS = ("vlac", "gmdgm", "plus")

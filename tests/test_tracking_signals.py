@@ -22,7 +22,7 @@ pytest_plugins = ["tracking_fixtures"]
 
 ROOT = Path(__file__).parents[1]
 JOB = Job(STAGES["train"], model="vlac", seeds="0-1")
-COMMAND = ["train", "vlac", "--seeds", "0-1"]
+COMMAND = ["train", "--model", "vlac", "--seeds", "0-1"]
 WRITES = ("create_run", "log_batch", "log_artifact", "set_tag", "set_terminated", "update_run", "delete_run")
 EAGER = "from vlac.training import Trainer; Trainer.epochs.__defaults__ = (0,); import vlac.cli as c; exit(c.main())"
 """The command line, but with a checkpoint after every epoch, however short."""

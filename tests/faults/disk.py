@@ -13,8 +13,8 @@ from tests.faults.mounts import Disk, small_disk
 from tests.faults.sentence import error_sentence, warnings
 
 MODEL, PLUS, SEEDS = "vlac_2layer", "vlac_2layer_plus", "0-1"
-TRAIN = ("vlac", "train", MODEL, "--seeds", SEEDS)
-TRAIN_PLUS = ("vlac", "train", PLUS, "--seeds", SEEDS)
+TRAIN = ("vlac", "train", "--model", MODEL, "--seeds", SEEDS)
+TRAIN_PLUS = ("vlac", "train", "--model", PLUS, "--seeds", SEEDS)
 WEIGHTS = f"results/train/{MODEL}/{SEEDS}"
 HINT = "run the same command again"
 UNSEEN = "MLflow does not show this run: .*`python -m vlac track` shows it later"
@@ -44,7 +44,7 @@ PLACES = (
         "scores of a model",
         "results/evaluate",
         (f"results/evaluate/{MODEL}",),
-        ("vlac", "evaluate", MODEL, "--seeds", SEEDS),
+        ("vlac", "evaluate", "--model", MODEL, "--seeds", SEEDS),
         ((), (f"results/evaluate/{MODEL}/{SEEDS}/scores.csv",)),
     ),
     Place(
@@ -82,7 +82,7 @@ PLACES = (
         "figures",
         "reports",
         (f"reports/figures/{MODEL}",),
-        ("vlac", "figures", MODEL, "--seeds", SEEDS),
+        ("vlac", "figures", "--model", MODEL, "--seeds", SEEDS),
         ((), (f"reports/figures/{MODEL}/{SEEDS}/manipulation.png",)),
     ),
     Place("the table", "reports", ("reports/table1.md", "reports/table1.csv"), ("vlac", "table")),

@@ -20,7 +20,7 @@ import yaml
 from tests.faults.bench import Bench, Case
 from tests.faults.checkout import ENGINES, PATIENCE, ROOT, Checkout, kill_group, wait_for
 
-TRAIN = ("vlac", "train", "vlac_2layer", "--seeds", "0-1")
+TRAIN = ("vlac", "train", "--model", "vlac_2layer", "--seeds", "0-1")
 LOG = Path("logs/train/vlac_2layer/0-1.log")
 PREPARE, WORK, HANDOVER = ("vlac", "prepare"), ("vlac", "work"), ("vlac", "handover")
 SEARCH = ("snakemake", "--cores", "1", "reports/search.md")

@@ -16,7 +16,7 @@ from tests.faults.page import Answer, free_port, serving
 from tests.faults.sentence import error_sentence, warnings
 
 MODEL, SEEDS = "vlac_2layer", "0-1"
-TRAIN = ("vlac", "train", MODEL, "--seeds", SEEDS)
+TRAIN = ("vlac", "train", "--model", MODEL, "--seeds", SEEDS)
 WEIGHTS = f"results/train/{MODEL}/{SEEDS}"
 SCORES = f"results/evaluate/{MODEL}"
 TRACK = ("vlac", "track")
