@@ -174,5 +174,5 @@ def test_a_history_that_no_curve_can_be_drawn_of(change: str, said: str, tmp_pat
         case column:
             history = history.drop(columns=column)
     history.to_csv(tmp_path / "history.csv", index=False)
-    with pytest.raises(VlacError, match=rf"history\.csv has .*{said}"):
+    with pytest.raises(VlacError, match=rf"history\.csv .*{said}"):
         figures._history(tmp_path / "history.csv", trainer.model)
