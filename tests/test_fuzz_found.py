@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from tiny import tiny_spec, tiny_trainer
@@ -18,6 +19,7 @@ from vlac.models.ladder import Ladder
 from vlac.models.load import load_models, read_archive, write_archive
 from vlac.params import load_params
 from vlac.params.trials import load_search
+from vlac.pipeline import figures
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (ROOT / "presets" / "tiny.yaml").read_text()
@@ -156,3 +158,21 @@ def test_a_name_that_no_folder_has(name: str, tmp_path: Path) -> None:
         locate(name, ["test"], tmp_path)
     assert len(str(caught.value)) < 1000
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [("kl_y_3", "has no column kl_y_3"), ("rows", "no rows"), ("inf", "finite")]
+)
+def test_a_history_that_no_curve_can_be_drawn_of(change: str, said: str, tmp_path: Path) -> None:
+    trainer = tiny_trainer(tmp_path / "0.pt")
+    history = pd.DataFrame([{"seed": 0} | row for row, _ in trainer.epochs()])
+    match change:
+        case "rows":
+            history = history[:0]
+        case "inf":
+            history.loc[0, "elbo"] = float("inf")
+        case column:
+            history = history.drop(columns=column)
+    history.to_csv(tmp_path / "history.csv", index=False)
+    with pytest.raises(VlacError, match=rf"history\.csv .*{said}"):
+        figures._history(tmp_path / "history.csv", trainer.model)

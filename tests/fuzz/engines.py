@@ -43,7 +43,7 @@ def plan(content: bytes) -> None:
         Failure: an engine shows a traceback, or Snakemake takes what the command line refuses, or the other way round.
     """
     (project() / "params.yaml").write_bytes(content)
-    dvc = _run("dvc", "repro", "--dry")
+    dvc = _run("dvc", "status")
     _refuse("Traceback" in dvc.stdout, f"DVC: {dvc.stdout[-1500:]}")
     _refuse(dvc.returncode != 0 and "ERROR: " not in dvc.stdout, f"DVC without a word: {dvc.stdout[-1500:]}")
     snakemake = _run("snakemake", "-n", "--quiet")

@@ -154,7 +154,7 @@ def _class_of(sentence: str) -> str:
     sentence = re.sub(r"\S*/\S*", "PATH", sentence)
     sentence = re.sub(r"line \d+: \S+", "line N: KEY", sentence)
     sentence = re.sub(r"is (\[.*\]|\{.*\}|'.*'|\".*\"|\S+), but", "is V, but", sentence)
-    sentence = re.sub(r"'[^']*'|\"[^\"]*\"|[\d,]+", "V", sentence)
+    sentence = re.sub(r"'[^']*'|\"[^\"]*\"|\d[\d,.]*", "V", sentence)
     return sentence[:80]
 
 
