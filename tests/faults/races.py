@@ -160,16 +160,17 @@ def _waits_and_takes_over(checkout: Checkout, command: Sequence[str], training: 
 
 
 def _begun(bench: Bench) -> Checkout:
-    """Return a new checkout which both engines take for finished, but for one training and what rests on it."""
+    """Return a new checkout which both engines take for finished, but for one training and all that rests on it."""
     begun = bench.folder / "begun"
     if not begun.exists():
         making = bench.finished()
         making.run(*HANDOVER)
-        # Otherwise DVC would take the training's results out of its cache, and run nothing.
+        # Otherwise DVC would take these results out of its cache, and run nothing.
         shutil.rmtree(making.folder / ".dvc" / "cache" / "runs")
-        job = next(job for job in making.jobs if job.log == LOG)
-        for path in (*job.outputs, job.log):
-            (making.folder / path).unlink()
+        for job in making.jobs:
+            if job.model == TRAIN[2] or job.stage.name == "table":
+                for path in (*job.outputs, job.log):
+                    (making.folder / path).unlink()
         (making.folder / "presets").mkdir()
         shutil.copy(making.folder / "params.yaml", making.folder / "presets" / "tiny.yaml")
         search = yaml.safe_load((ROOT / "presets" / "searches" / "tiny.yaml").read_text())
