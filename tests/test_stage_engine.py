@@ -92,7 +92,10 @@ def test_the_next_one_waits_a_moment_for_who_is_just_ending(folder: Path) -> Non
 def test_dvc_is_told_of_this_process_and_no_longer_afterwards(folder: Path) -> None:
     other = {"pid": 1, "cmd": "somebody"}
     TABLE.parent.mkdir()
-    TABLE.write_text(json.dumps({"write": {}, "read": {str(folder): [other]}}))
+    with _process() as killed:
+        killed.kill()
+    left = {"pid": killed.pid, "cmd": "somebody who was killed"}
+    TABLE.write_text(json.dumps({"write": {}, "read": {str(folder): [left, other]}}))
     with dvc_kept_away():
         assert [line["pid"] for line in json.loads(TABLE.read_text())["read"][str(folder)]] == [1, os.getpid()]
     assert json.loads(TABLE.read_text())["read"] == {str(folder): [other]}

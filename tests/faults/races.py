@@ -3,6 +3,7 @@
 The first is held in the middle of a training while the others try, so that no race depends on how fast the machine is.
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -160,16 +161,19 @@ def _waits_and_takes_over(checkout: Checkout, command: Sequence[str], training: 
 
 
 def _begun(bench: Bench) -> Checkout:
-    """Return a new checkout which both engines take for finished, but for one training and what rests on it."""
+    """Return a new checkout which both engines take for finished, but for one training and all that rests on it."""
     begun = bench.folder / "begun"
     if not begun.exists():
         making = bench.finished()
         making.run(*HANDOVER)
-        # Otherwise DVC would take the training's results out of its cache, and run nothing.
-        shutil.rmtree(making.folder / ".dvc" / "cache" / "runs")
-        job = next(job for job in making.jobs if job.log == LOG)
-        for path in (*job.outputs, job.log):
-            (making.folder / path).unlink()
+        cache = making.folder / ".dvc" / "cache" / "files" / "md5"
+        for job in making.jobs:
+            if job.model == TRAIN[2] or job.stage.name == "table":
+                for path in (making.folder / path for path in job.outputs):
+                    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+                    (cache / md5[:2] / md5[2:]).unlink(missing_ok=True)  # else DVC would take it from there
+                    path.unlink()
+                (making.folder / job.log).unlink()
         (making.folder / "presets").mkdir()
         shutil.copy(making.folder / "params.yaml", making.folder / "presets" / "tiny.yaml")
         search = yaml.safe_load((ROOT / "presets" / "searches" / "tiny.yaml").read_text())

@@ -37,7 +37,8 @@ def dvc_kept_away() -> Iterator[None]:
     here, line = str(Path().resolve()), {"pid": os.getpid(), "cmd": me().command}
     with _table() as table:
         _refuse_others(table, here)
-        table.setdefault("read", {}).setdefault(here, []).append(line)
+        readers = table.setdefault("read", {})
+        readers[here] = [*(other for other in readers.get(here, []) if alive(other["pid"])), line]
         write_json(TABLE, table)
     try:
         yield
