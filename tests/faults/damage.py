@@ -126,13 +126,14 @@ def _declared(engine: str, faults: tuple[Fault, ...]) -> Case:
         _strike(checkout, faults, random)
         _planned(checkout, faults)
         said = checkout.engine(engine)
+        by = "`plan` and Snakemake" if engine == "snakemake" else "`plan`"
         if engine == "snakemake":  # DVC names stages, not files
             unnamed = [fault.path for fault in faults if fault.path not in said]
             assert not unnamed, f"not named: {unnamed}\n{said}"
         ran = _only(checkout, before, faults)
         bench.check_whole(checkout)
         assert "\n0 of" in checkout.run("vlac", "plan")
-        return f"all named; {_told(ran)}; the rest untouched"
+        return f"{by} named all; {_told(ran)}; the rest untouched"
 
     return _case(engine, faults, run)
 
