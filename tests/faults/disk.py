@@ -113,7 +113,7 @@ def cases(bench: Bench, share: float) -> Iterator[Case]:
             for engine in ENGINES
             for folder, gone in (
                 ("results", (f"results/evaluate/{MODEL}", WEIGHTS, "reports/table1.md")),
-                ("reports", (f"reports/figures/{MODEL}", "reports/table1.md")),
+                ("reports", (f"reports/figures/{MODEL}",)),
             )
         ),
         *(_case(f"full, {engine}: the whole project", 1, _whole_project, engine) for engine in ENGINES),
