@@ -135,7 +135,7 @@ def test_damaged_files_are_made_again_and_what_rests_on_them(
     try:
         for path in paths:
             path.unlink() if spoilt is None else path.write_bytes(spoilt)
-        rerun = {stage if stage == "table" else f"{stage} two --seeds 0" for stage in stages}
+        rerun = {stage if stage == "table" else f"{stage} --model two --seeds 0" for stage in stages}
         assert by_snakemake.planned_by_snakemake() == {f"python -m vlac {stage}" for stage in rerun}
     finally:
         for path, (content, time) in before.items():

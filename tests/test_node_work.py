@@ -77,7 +77,7 @@ def test_with_a_rung_that_the_probe_decides_the_models_wait(node: Path) -> None:
 def test_a_failed_job_stops_only_what_reads_from_it(
     node: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setenv("FAILS", "train one")
+    monkeypatch.setenv("FAILS", "train --model one")
     outcome = work(load_params())
     broken = {"train one 0", "evaluate one 0", "figures one 0", "table"}
     assert {job for job, state in states(outcome).items() if state is State.BROKEN} == broken
@@ -115,7 +115,7 @@ def test_no_job_starts_once_the_time_is_up(node: Path) -> None:
 def test_a_job_that_runs_when_the_time_is_up_is_ended(
     stubborn: bool, node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SLEEPS", "train vlae")
+    monkeypatch.setenv("SLEEPS", "train --model vlae")
     if stubborn:
         monkeypatch.setenv("STUBBORN", "1")
         monkeypatch.setattr(working, "GRACE", 0.5)

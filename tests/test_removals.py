@@ -21,7 +21,7 @@ def test_each_entry_of_dvc_yaml_whose_removal_is_tried_is_found(tmp_path: Path) 
     for removal in removals():
         if str(removal) in FROM_DVC:
             said = "\n".join(missed(project, removal, every))
-            assert f"DVC misses python -m vlac {removal.stage} two --seeds 0-1" in said
+            assert f"DVC misses python -m vlac {removal.stage} --model two --seeds 0-1" in said
     assert set(FROM_DVC) <= set(map(str, removals()))
 
 

@@ -95,7 +95,7 @@ def test_words_in_reports_retrain_nothing(made: Project) -> None:
 
 
 def commands(stages: tuple[str, ...], model: str, seeds: str) -> set[str]:
-    return {f"python -m vlac {stage} {model} --seeds {seeds}" for stage in stages}
+    return {f"python -m vlac {stage} --model {model} --seeds {seeds}" for stage in stages}
 
 
 OWN = ("train", "evaluate", "figures")
