@@ -115,18 +115,17 @@ def of_results(params: Params) -> Iterator[Change]:
 
 def discrepancies(project: Project, change: Change, snakemake: bool = True, dvc: bool = True) -> list[str]:
     """Make the change, ask the engines, undo it, and say where an engine does not see it in just whom it concerns."""
-    params = project.params
+    rerun = and_all_after(change.concerns | change.maker, project.params)  # who made a changed file makes it again
     said = []
     with change.make(project):
         if snakemake:
             plan = project.found_by_snakemake(change.file)
-            by_manifests = frozenset[str]() if change.maker else change.concerns  # of results they keep the hash alone
+            by_manifests = change.maker or change.concerns  # a result differs from the manifest of who made it
             said += _differences(change, "Snakemake's records", change.concerns, plan.seen["its records"])
             said += _differences(change, "Snakemake's look at the manifests", by_manifests, plan.seen["the manifests"])
-            said += _differences(change, "Snakemake's plan", and_all_after(change.concerns, params), plan.rerun)
+            said += _differences(change, "Snakemake's plan", rerun, plan.rerun)
         if dvc:
             plan = project.found_by_dvc()
-            rerun = and_all_after(change.concerns | change.maker, params)  # who made the file makes it again
             said += _differences(change, "DVC", change.concerns, plan.seen["dvc.lock"])
             said += _differences(change, "DVC's plan", rerun, plan.rerun)
     return said

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -86,7 +87,7 @@ def test_a_search_from_end_to_end(project: store.Store, capsys: pytest.CaptureFi
     assert list(Path("checkpoints").rglob("*.pt")) == []
 
     text = Path("reports/search.md").read_text()
-    table = read_csv(Path("reports/search.csv")).set_index("trial")
+    table = pd.read_csv("reports/search.csv").set_index("trial")
     assert list(table.index) == ["as_it_is", "faster", "plain"]
     # 300 images in batches of 50, two epochs.
     assert table["images_seen"].tolist() == [600, 600, 600]
@@ -193,7 +194,7 @@ def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(
     text = Path("reports/search.md").read_text()
     assert "failed (1 of 1)" in text
     assert "NaN in epoch 2" in text
-    table = read_csv(Path("reports/search.csv")).set_index("trial")
+    table = pd.read_csv("reports/search.csv").set_index("trial")
     assert table.loc["faster", ["failed", "chosen"]].tolist() == [1, "no"]
     assert table.loc["as_it_is", "chosen"] == "yes"
 

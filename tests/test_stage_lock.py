@@ -145,10 +145,13 @@ def test_a_job_that_nobody_else_runs_is_made_again_as_asked(project: Path) -> No
     assert lock_file(JOB) == Path("logs/download.lock")
 
 
-def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_lock_file_that_cannot_be_made_is_named_and_counts_as_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "logs").write_text("in the way")
-    with pytest.raises(VlacError, match=r"logs/a\.lock could not be written"):
-        Lock(tmp_path / "logs" / "a.lock")
+    with closing(Lock(tmp_path / "logs" / "a.lock")) as lock:
+        assert lock.take()
+    assert "logs/a.lock cannot be locked here (File exists): see to it that nothing else runs" in caplog.text
 
 
 def test_a_file_system_without_locks_is_told(

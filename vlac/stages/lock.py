@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from vlac.errors import VlacError
 from vlac.stages.definitions import Job
@@ -53,21 +54,19 @@ class Lock:
         path: the file, which is made if need be.
         signed: whether who holds it alone writes its name into it; not for a file of somebody else's.
 
-    Raises:
-        VlacError: the file cannot be made.
+    Where the file cannot be made or locked, a warning says so and the lock counts as taken: results matter more.
     """
 
     def __init__(self, path: Path, *, signed: bool = True) -> None:
         self._path = path
         self._signed = signed
         self._alone = False
+        self._file: TextIO | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise VlacError(
-                f"{path} could not be written: {error.strerror}.", "Mend that and run the same command again."
-            ) from error
+            self._warn(error)
 
     def take(self, *, shared: bool = False, patience: float = 0.0) -> bool:
         """Take the lock and return True, or False if others held it for `patience` seconds, which may be infinite."""
@@ -84,23 +83,29 @@ class Lock:
         """Let go of the lock, if it was taken."""
         if self._alone:
             self._sign(None)
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def _flock(self, how: int) -> bool:
+        if not self._file:
+            return True
         try:
             fcntl.flock(self._file, how)
         except BlockingIOError:
             return False
         except OSError as error:
-            log.warning(
-                "%s cannot be locked here (%s): see to it that nothing else runs in this folder.",
-                self._path,
-                error.strerror,
-            )
+            self._warn(error)
         return True
 
+    def _warn(self, error: OSError) -> None:
+        log.warning(
+            "%s cannot be locked here (%s): see to it that nothing else runs in this folder.",
+            self._path,
+            error.strerror,
+        )
+
     def _sign(self, holder: Holder | None) -> None:
-        if not self._signed:
+        if not self._signed or not self._file:
             return
         with suppress(OSError):  # the words are for people alone; a full disk must not stop what needs none of it
             self._file.truncate(0)
