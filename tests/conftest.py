@@ -1,6 +1,9 @@
-"""Settings for all tests: one thread, and tests marked gpu only where there is a device."""
+"""Settings for all tests: one thread, no handlers or signals of others, and tests marked gpu only where there is one."""
 
+import logging
 import os
+import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +13,19 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # For the commands that tests start; their stores are thrown away.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DVC_NO_ANALYTICS", "true")
+
+
+# A shell makes what it runs in the background deaf to Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _own_log_handlers() -> Iterator[None]:
+    """Take away what commands run in this process have added to the package's logger: its streams are closed by now."""
+    logger = logging.getLogger("vlac")
+    logger.handlers.clear()
+    yield
+    logger.handlers.clear()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

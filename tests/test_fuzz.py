@@ -1,5 +1,7 @@
 """A few wrong inputs of every kind; `python -m tests.fuzz` runs thousands."""
 
+import mmap
+
 import pytest
 from fuzz import folders, mats, params
 from fuzz.campaign import campaign
@@ -34,7 +36,9 @@ def test_what_was_met_badly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> Non
             case "bug":
                 raise KeyError("no sentence")
             case "memory":
-                bytearray(b"x" * 60_000_000)
+                with mmap.mmap(-1, 60_000_000) as fresh:  # no memory that the process has freed and kept
+                    for page in range(0, len(fresh), mmap.PAGESIZE):
+                        fresh[page] = 1
             case "hang":
                 while True:
                     pass
