@@ -1,4 +1,4 @@
-"""Settings for all tests: one thread, no handlers or signals of others, and tests marked gpu only where there is one."""
+"""Settings for all tests: one thread, no handlers or signals of others, tests marked gpu only where there is one."""
 
 import logging
 import os
