@@ -9,7 +9,6 @@ Snakemake, DVC and MLflow, 4 GiB of memory and half a GiB of disk.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -43,7 +42,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 def commands_table(folder: Path, runs: int) -> str:
     """Make a project with so many runs, time the commands and the page's calls on it; return the tables."""
     copy_project(folder, many(runs))
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     number = len(list(jobs(load_params(folder / "params.yaml"))))
     _tell(f"making {number} results")
     started = time.perf_counter()

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tests.copied import ROOT, copy_workflow
 from vlac.files import copy_file, read_csv, write_csv
 from vlac.models.load import read_archive, write_archive
 from vlac.params import Params, load_params
@@ -20,10 +21,8 @@ from vlac.pipeline.rung import settle_rung
 from vlac.pipeline.table import table
 from vlac.pipeline.train import discard_checkpoints, train
 from vlac.stages import Job, jobs, run_stage
-from vlac.stages.definitions import CODE_ROOT
 from vlac.stages.manifest import write_manifest
 
-PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore", "vlac", "presets")
 MODELS: dict[str, dict[str, Any]] = {
     "vlac_1layer": {"kind": "vlac", "K": [1, 1, 12, 1]},
     "vlac_2layer": {"kind": "vlac", "K": [1, 3, 12, 1]},
@@ -45,19 +44,14 @@ class Nobody:
 
 def copy_project(folder: Path, values: Mapping[str, Any]) -> None:
     """Put the workflow, the code and the parameters into a folder, without results."""
-    for part in PARTS:
-        source, target = CODE_ROOT / part, folder / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
+    copy_workflow(folder)
+    shutil.copytree(ROOT / "presets", folder / "presets")
     (folder / "params.yaml").write_text(yaml.safe_dump(dict(values)))
 
 
 def few_images() -> dict[str, Any]:
     """Return the parameters of presets/tiny.yaml for 200 and 100 images."""
-    values: dict[str, Any] = yaml.safe_load((CODE_ROOT / "presets/tiny.yaml").read_text())
+    values: dict[str, Any] = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())
     values["data"] |= {"holdout": 50, "digits": {"train": 200, "test": 100, "seed": 1}}
     values["evaluation"]["fit_limit"] = 100
     return values

@@ -5,7 +5,6 @@ import functools
 import io
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from unittest import mock
 
 import networkx
 import yaml
+from copied import copy_workflow
 from dvc.repo import Repo, lock_repo
 from dvc.utils import strictyaml
 from dvc.utils.serialize import _yaml as dvc_yaml
@@ -26,9 +26,6 @@ from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.stages import definitions, manifest
 from vlac.stages.definitions import jobs
-
-ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore", "vlac")
 
 # Every output is made of the declared parameters and the inputs, so it changes with them and with nothing else; the
 # settled rung is of digit_rung alone, as the real one, and the table refuses what is stale. Models are as large as
@@ -104,17 +101,10 @@ class Project:
     @classmethod
     def make(cls, folder: Path, params: Path | dict[str, Any]) -> "Project":
         """Copy the workflow and the package there, with the parameters of a file, or those given."""
-        for part in PARTS:
-            source, target = ROOT / part, folder / part
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, target)
+        copy_workflow(folder)
         text = params.read_text() if isinstance(params, Path) else yaml.safe_dump(params)
         (folder / "params.yaml").write_text(text)
         (folder / "vlac" / "__main__.py").write_text(FAKE_STAGES)
-        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         return cls(folder)
 
     @property

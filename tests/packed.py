@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from engines import FAKE_STAGES, ROOT, Project
+from copied import ROOT
+from engines import FAKE_STAGES, Project
 
 from vlac.cli import main
 from vlac.node import work as working

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from engines import ROOT, Project
+from copied import ROOT
+from engines import Project
 from sensitivity import SMALL, Change, discrepancies, of_code, of_parameters, of_results
 
 from vlac.params.schema import Params

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from engines import ROOT, Project
+from copied import ROOT
+from engines import Project
 
 from vlac.params.schema import Params
 from vlac.stages.definitions import code_files, jobs

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from engines import ROOT, Project, Seen
+from copied import ROOT
+from engines import Project, Seen
 
 from vlac.stages.definitions import code_files, jobs
 from vlac.stages.handover import hand_over

@@ -3,14 +3,13 @@
 import importlib.metadata
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from engines import PARTS, ROOT
+from copied import ROOT, copy_workflow
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tracked import shown
@@ -72,16 +71,12 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 def home(tmp_path: Path) -> Path:
     """A committed checkout with the parameters of presets/tiny.yaml, one model and one seed."""
     folder = tmp_path / "home"
-    for part in PARTS:
-        (folder / part).parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, folder / part)
+    copy_workflow(folder)
     values = yaml.safe_load((ROOT / "presets" / "tiny.yaml").read_text())
     values["models"] = {"vlac": values["models"]["vlac_1layer"]}
     values["seeds"] = values["probe"]["seeds"] = [0]
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     git = ("git", "-c", "user.name=ada", "-c", "user.email=ada@example.org")
-    subprocess.run([*git, "init", "--quiet"], cwd=folder, check=True)
     subprocess.run([*git, "add", "."], cwd=folder, check=True)
     subprocess.run([*git, "commit", "--quiet", "--message", "all"], cwd=folder, check=True)
     return folder

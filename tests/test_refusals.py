@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
-from engines import ROOT, Project, inside
+from copied import ROOT
+from engines import Project, inside
 from packed import cli
 from sensitivity import COMMENT
 

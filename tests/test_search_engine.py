@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from engines import ROOT, Project
+from copied import ROOT
+from engines import Project
 
 REPORT = "reports/search.md"
 SEARCH = "python -m vlac search"

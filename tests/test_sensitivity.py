@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import ROOT, Project, inside
+from copied import ROOT
+from engines import Project, inside
 from removals import make
 from sensitivity import COMMENT, SMALL, and_all_after, discrepancies, leaves, of_code, of_parameters, of_results
 

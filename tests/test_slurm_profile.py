@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from engines import ROOT, Project
+from copied import ROOT
+from engines import Project
 
 from vlac.params.schema import seeds_of
 from vlac.stages.definitions import jobs

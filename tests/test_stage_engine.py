@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from engines import ROOT, Project
+from copied import ROOT
+from engines import Project
 
 from vlac.errors import VlacError
 from vlac.stages.beside_dvc import LOCK, TABLE, dvc_kept_away

@@ -21,12 +21,11 @@ from typing import IO, Any
 import psutil
 import yaml
 
+from tests.copied import ROOT, copy_workflow
 from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.stages import Job, jobs
 
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore", "vlac")
 ENGINES = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
 """The commands that a user would give, without the interpreter."""
 
@@ -52,16 +51,9 @@ class Checkout:
     @classmethod
     def make(cls, folder: Path, params: dict[str, Any] | None = None) -> "Checkout":
         """Copy the workflow and the package there, with the given parameters or the small ones, without results."""
-        for part in PARTS:
-            source, target = ROOT / part, folder / part
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, target)
+        copy_workflow(folder)
         (folder / "params.yaml").write_text(yaml.safe_dump(params or small_params(), sort_keys=False))
         _checkpoint_every_epoch(folder / "vlac" / "training" / "loop.py")
-        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         return cls(folder)
 
     def copy(self, folder: Path) -> "Checkout":

@@ -2,19 +2,17 @@
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.copied import copy_workflow
 from vlac.errors import VlacError
 from vlac.params import load_params
 
 from .judge import Failure
-from .params import ROOT
 
-PARTS = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore", "vlac")
 SECONDS = 110
 """Most seconds for one command, by the clock."""
 
@@ -23,13 +21,7 @@ SECONDS = 110
 def project() -> Path:
     """Return a folder with the workflow and the package."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-engines-"))
-    for part in PARTS:
-        (folder / part).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / part, folder / part)
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    copy_workflow(folder)
     return folder
 
 
