@@ -13,7 +13,7 @@ from vlac.stages.manifest import read_manifest
 def damage(job: Job) -> list[str]:
     """Return what is wrong with the outputs of a job, in a few words each; nothing where it has none at all.
 
-    Cheap, so that an engine can ask it of every job at every start: a file no newer than its manifest, which is
+    Cheap, so that an engine can ask it of every job at every start: a file older than its manifest, which is
     written last, counts as whole. Bytes that rot in silence are found by `vlac.stages.stale.why_stale`, and by
     `refuse_damaged_inputs` before anything is made of them.
     """
@@ -28,7 +28,7 @@ def damage(job: Job) -> list[str]:
     except VlacError as error:
         return [*found, error.message.rstrip(".")]
     made = job.manifest.stat().st_mtime_ns
-    newer = (path for path in job.outputs if path not in missing and path.stat().st_mtime_ns > made)
+    newer = (path for path in job.outputs if path not in missing and path.stat().st_mtime_ns >= made)
     return [*found, *(f"{path} has changed since it was made" for path in _other(newer, recorded))]
 
 
