@@ -43,10 +43,10 @@ def plan(content: bytes) -> None:
     try:
         load_params(project() / "params.yaml")
     except VlacError as error:
-        said = " ".join(snakemake.stdout.split())
+        said, message = " ".join(snakemake.stdout.split()), error.message.replace(f"{project()}/", "")
         _refuse(snakemake.returncode == 0, f"Snakemake takes it: {error}")
-        _refuse(error.message.removeprefix(str(project()))[-60:] not in said, f"Snakemake says {said} and not {error}")
-        raise VlacError(error.message.replace(f"{project()}/", ""), error.hint) from None
+        _refuse(message[-60:] not in said, f"Snakemake says {said} and not {error}")
+        raise VlacError(message, error.hint) from None
     _refuse(snakemake.returncode != 0, f"Snakemake refuses it: {snakemake.stdout[-1500:]}")
     _refuse(dvc.returncode != 0, f"DVC refuses it: {dvc.stdout[-1500:]}")
 
