@@ -21,7 +21,7 @@ from vlac.pipeline.rung import settle_rung
 from vlac.pipeline.table import table
 from vlac.pipeline.train import discard_checkpoints, train
 from vlac.stages import Job, jobs, run_stage
-from vlac.stages.manifest import write_manifest
+from vlac.stages.manifest import Origin, code_hash, write_manifest
 
 MODELS: dict[str, dict[str, Any]] = {
     "vlac_1layer": {"kind": "vlac", "K": [1, 1, 12, 1]},
@@ -114,4 +114,4 @@ def repeat(of: Job, to: Job, params: Params) -> None:
         elif target != to.manifest:
             copy_file(source, target)
     copy_file(of.log, to.log)
-    write_manifest(to, params)
+    write_manifest(to, Origin.of(to, params, code_hash(to.stage)))

@@ -99,6 +99,7 @@ def _run(parts: Parts) -> int:
     from vlac.tracking.live import Training
 
     run.write_manifest = parts.counted(HASHES, manifest.write_manifest)  # type: ignore[attr-defined]
+    run.code_hash = parts.counted(HASHES, manifest.code_hash)  # type: ignore[attr-defined]
     tracking.publish = parts.counted(MLFLOW, tracking.publish)
     for name in ("open", "start", "log_epoch", "end"):
         setattr(Training, name, parts.counted(MLFLOW, getattr(Training, name)))

@@ -17,7 +17,6 @@ from vlac.params.schema import GmDgm, Likelihood, Network, Vlac
 SVHN_IMAGES = 73_257
 SEEDS = 10
 RUNG = 3
-SCALE = 0.15
 ONE_RUNG = "VAE, rung 3 alone"
 
 MAIN = "VLAC, K = (1, 1, 50, 1)"
@@ -32,6 +31,7 @@ class Preset:
     hidden: int
     z: tuple[int, int, int, int]
     gmdgm_z: int
+    scale: float
     kl_z: str
     epochs: int
     batch: int
@@ -44,14 +44,14 @@ class Preset:
 
 
 PRESETS = {
-    "svhn_small": Preset((16, 32, 64), 128, (6, 4, 10, 2), 10, "enumerated", epochs=5, batch=64, lr=2e-3),
-    "svhn_paper": Preset((64, 128, 256), 1024, (5, 5, 5, 10), 5, "sampled", epochs=100, batch=100, lr=2e-4),
+    "svhn_small": Preset((16, 32, 64), 128, (6, 4, 10, 2), 10, 0.1, "enumerated", epochs=5, batch=64, lr=2e-3),
+    "svhn_paper": Preset((64, 128, 256), 1024, (5, 5, 5, 10), 5, 0.15, "sampled", epochs=100, batch=100, lr=2e-4),
 }
 
 
 def table_models(preset: Preset) -> dict[str, Spec]:
     """Return the four models of the unit: the VLAE of the probe, both VLACs and the GM-DGM."""
-    network, likelihood = preset.network, Likelihood(form="gaussian", scale=SCALE)
+    network, likelihood = preset.network, Likelihood(form="gaussian", scale=preset.scale)
     vlac = [Vlac(kind="vlac", K=[1, 1, 50, 1]), Vlac(kind="vlac", K=[1, 5, 50, 1])]
     ladders = {f"VLAC, K = ({', '.join(map(str, m.K))})": vlac_spec(m, RUNG, network, likelihood) for m in vlac}
     gmdgm = gmdgm_spec(GmDgm(kind="gmdgm", K=50, z=preset.gmdgm_z), RUNG, network, likelihood)

@@ -26,7 +26,7 @@ from vlac.models.spec import gmdgm_spec, vlac_spec, vlae_spec
 from vlac.params import Vlac, VlacPlus, load_params
 
 HIDDEN = ("tqdm", "yaml", "mlflow", "filelock", "dvc", "snakemake", "requests", "pythae")
-SMALL = Preset((4, 4, 8), 8, (2, 2, 3, 2), 3, "enumerated", epochs=1, batch=4, lr=1e-3)
+SMALL = Preset((4, 4, 8), 8, (2, 2, 3, 2), 3, 0.15, "enumerated", epochs=1, batch=4, lr=1e-3)
 
 
 WHOLE_RUN = f"""

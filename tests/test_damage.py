@@ -12,7 +12,7 @@ from vlac.files import write_text
 from vlac.params import load_params
 from vlac.stages import STAGES, Job, run_stage
 from vlac.stages.damage import damage, refuse_damaged_inputs
-from vlac.stages.manifest import write_manifest
+from vlac.stages.manifest import Origin, code_hash, write_manifest
 from vlac.stages.stale import why_stale
 
 PREPARE, TRAIN = Job(STAGES["prepare"]), Job(STAGES["train"], model="vlac", seeds="0-1")
@@ -28,7 +28,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for path in job.outputs:
             if path != job.manifest and not path.exists():
                 write_text(path, f"{path}\n")
-        write_manifest(job, load_params())
+        write_manifest(job, Origin.of(job, load_params(), code_hash(job.stage)))
         assert damage(job) == []
 
 

@@ -14,8 +14,9 @@ from copied import ROOT
 from engines import Project
 
 from vlac.errors import VlacError
+from vlac.stages import STAGES, Job
 from vlac.stages.beside_dvc import LOCK, TABLE, dvc_kept_away
-from vlac.stages.engine import FILE, MEMBER, single_stage, whole_folder
+from vlac.stages.engine import FILE, MEMBER, Planned, single_stage, whole_folder
 from vlac.stages.lock import Lock
 
 
@@ -169,3 +170,61 @@ def test_engines_let_go_when_they_are_done(project: Project, monkeypatch: pytest
     project.run("dvc", "repro", "download")
     with whole_folder():
         pass
+
+
+def test_a_plan_that_was_made_before_others_had_ended_is_not_carried_out(folder: Path) -> None:
+    jobs = [Job(STAGES[name]) for name in ("download", "prepare", "table")]
+    jobs[0].manifest.parent.mkdir(parents=True)
+    jobs[0].manifest.write_text("before")
+    for change in (
+        lambda: os.utime(jobs[0].manifest, ns=(1, 1)),
+        jobs[0].manifest.unlink,
+        lambda: (jobs[1].manifest.parent.mkdir(parents=True), jobs[1].manifest.write_text("made")),
+    ):
+        planned = Planned()
+        for job in jobs:
+            planned.note(job)
+        planned.refuse_changed()
+        change()
+        planned.note(jobs[0])  # a second look counts for nothing
+        with pytest.raises(VlacError, match=r"manifest\.json has changed while this was planned\. Nothing was run"):
+            planned.refuse_changed()
+
+
+WAITS = """
+import sys
+from vlac.stages import engine
+from vlac.stages.lock import Lock
+
+class Heard(Lock):
+    def take(self, **patience):
+        print("waits for the folder", flush=True)
+        return super().take(patience=60)
+
+engine.Lock = Heard
+from snakemake.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_snakemake_does_not_carry_out_a_plan_that_others_have_overtaken(project: Project) -> None:
+    """Whoever holds the folder makes something while Snakemake waits for it, which it does after it has planned."""
+    project.run("snakemake", "--cores", "1", "data/source.json")
+    manifest = project.folder / Job(STAGES["download"]).manifest
+    lock = Lock(project.folder / FILE)
+    lock.take()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, "--cores", "1", "--force", "data/source.json"],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any("waits for the folder" in line for line in process.stdout)
+    os.utime(manifest, ns=(1, 1))
+    lock.close()
+    said = process.stdout.read()
+    assert process.wait() != 0
+    assert "has changed while this was planned. Nothing was run." in said
+    assert "localrule download" not in said

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -196,6 +197,23 @@ def test_a_killed_training_is_found_out_and_resumes_without_a_step_twice(view: s
         live.start(0, [row(0, 1), row(0, 2)])
         live.log_epoch(row(0, 3) | {"elbo": -1.0})
     assert shown(view)["vlac_1layer seed 0"]["points"]["elbo"] == [(1, elbo(1)), (2, elbo(2)), (3, -1.0)]
+
+
+def test_what_an_interrupted_call_holds_does_not_keep_the_end_from_the_store(
+    view: store.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy's transaction stays open as long as the traceback of the interruption has its frames."""
+
+    def write(*arguments: object, **named: object) -> None:
+        connection = sqlite3.connect("mlflow.db", isolation_level=None)
+        connection.execute("begin immediate")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), tracking.training(ONE_LAYER) as training:
+        training.start(0)
+        monkeypatch.setattr(view.client.__class__, "log_batch", write)
+        training.log_epoch(row(0, 1))
+    assert {run["status"] for run in shown(view).values()} == {"KILLED"}
 
 
 def test_scores_of_a_model_that_was_trained_again_since_are_not_shown(view: store.Store) -> None:

@@ -247,8 +247,9 @@ def _train_and_publish(job: Job, train: Callable[[Job, Any, Any], None], discard
             train(job, params, view)
 
     def after() -> None:
-        discard(job)  # only now that the manifest stands
+        # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.
         tracking.publish(job)
+        discard(job)
 
     run_stage(job, work, after)
 

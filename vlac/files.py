@@ -4,6 +4,7 @@ import errno
 import fcntl
 import glob
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -33,7 +34,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
+        remove_leftovers(path)
         temporary, file = _new_temporary(path)
         with file:
             yield file
@@ -67,8 +68,8 @@ def _new_temporary(path: Path) -> tuple[Path, BinaryIO]:
         file.close()  # somebody took it for a leftover before it was locked
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Delete the temporary files of `path` that nobody writes any more."""
+def remove_leftovers(path: Path) -> None:
+    """Delete the temporary files of `path` that nobody writes any more, where that is possible."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         # Another process may be faster, or the file system may know no locks: then it stays.
         with suppress(OSError), left.open("r+b") as file:
@@ -93,8 +94,12 @@ def write_text(path: Path, content: str) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy the bytes of `source` to `target` atomically."""
-    with atomic(target) as copy, source.open("rb") as original:
+    """Copy the bytes of `source` to `target` atomically.
+
+    Raises:
+        VlacError: the one cannot be read, or the other cannot be written.
+    """
+    with _reading(source) as original, atomic(target) as copy:
         shutil.copyfileobj(original, copy)
 
 
@@ -158,8 +163,19 @@ def sha256(path: Path) -> str:
     Raises:
         VlacError: the file is missing or unreadable.
     """
-    try:
-        with path.open("rb") as file:
+    with _reading(path) as file:
+        try:
             return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(path, error) from None
+
+
+def _reading(path: Path) -> io.BufferedReader:
+    try:
+        return path.open("rb")
     except OSError as error:
-        raise VlacError(f"{path} cannot be read: {error.strerror}.", "Run the stage that makes it.") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> VlacError:
+    return VlacError(f"{path} cannot be read: {error.strerror}.", "Run the stage that makes it.")

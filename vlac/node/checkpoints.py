@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vlac.files import copy_file
 from vlac.models.load import read_archive
-from vlac.node.folder import input_hash
+from vlac.node.folder import input_hash, linked
 from vlac.params.schema import Params
 from vlac.stages.definitions import VLAE, Job
 from vlac.stages.manifest import code_hash
@@ -38,6 +38,9 @@ def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target:
         }
         for file in sorted((source / FOLDER / name).glob("*.pt")):
             path = file.relative_to(source)
+            if linked(source, path):
+                refused.append(f"{file} is a link or lies behind one, and was left behind.")
+                continue
             try:
                 checkpoint = read_archive(file)
                 other = [part for part, digest in asked.items() if checkpoint["identity"][part] != digest]
@@ -52,9 +55,10 @@ def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target:
                 copy_file(file, target / path)
                 copied.append(path)
     for file in sorted((source / PRETEXT).glob("*.pt")):  # named after all that they depend on: none is of another job
-        if _epoch(file) > _epoch(target / file.relative_to(source)):
-            copy_file(file, target / file.relative_to(source))
-            copied.append(file.relative_to(source))
+        path = file.relative_to(source)
+        if not linked(source, path) and _epoch(file) > _epoch(target / path):
+            copy_file(file, target / path)
+            copied.append(path)
     return copied, refused
 
 

@@ -19,6 +19,15 @@ def is_pack(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
+def linked(folder: Path, path: Path) -> bool:
+    """Return whether `path` in another folder is a link or lies behind one, which might lead anywhere outside of it.
+
+    In the working folder links are its owner's, who may keep checkpoints on another disk: False.
+    """
+    here = folder.resolve()
+    return here != Path().resolve() and (folder / path).resolve() != here / path
+
+
 def settled_rung(params: Params) -> bytes | None:
     """Return what results/rung/rung.json will hold whatever the probe says, or None where the probe decides.
 

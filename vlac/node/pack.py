@@ -16,6 +16,7 @@ from vlac.params.load import load_params
 from vlac.params.read import RESOLVED
 from vlac.params.schema import Params
 from vlac.stages.definitions import CODE_ROOT, Job
+from vlac.stages.engine import held
 from vlac.stages.stale import sort_out
 from vlac.tracking import journal
 
@@ -109,13 +110,18 @@ def pack(folder: Path, params: Params, with_data: bool = True) -> Packed:
         with_data: False leaves out the data arrays.
 
     Raises:
-        VlacError: the folder holds something else, or cannot be written.
+        VlacError: the folder holds something else, or cannot be written, or somebody works in it.
     """
     _refuse(folder)
+    with held(folder):
+        return _fill(folder, params, with_data)
+
+
+def _fill(folder: Path, params: Params, with_data: bool) -> Packed:
+    write_json(folder / MARKER, {"preset": params.preset, "git_commit": journal.commit()})
     shutil.rmtree(folder / "vlac", ignore_errors=True)
     for path in sorted((CODE_ROOT / "vlac").rglob("*.py")):
         copy_file(path, folder / path.relative_to(CODE_ROOT))
-    write_json(folder / MARKER, {"preset": params.preset, "git_commit": journal.commit()})
     # Not sorted: the models are trained in the order in which they stand.
     write_text(folder / RESOLVED, json.dumps(params.model_dump(mode="json"), indent=2) + "\n")
     done, left = sort_out(params)

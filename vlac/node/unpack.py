@@ -8,7 +8,7 @@ from pathlib import Path
 from vlac.errors import VlacError
 from vlac.files import copy_file, sha256
 from vlac.node.checkpoints import carry_checkpoints
-from vlac.node.folder import input_hash
+from vlac.node.folder import input_hash, linked
 from vlac.params.load import load_params
 from vlac.params.read import RESOLVED
 from vlac.params.schema import Params
@@ -77,7 +77,7 @@ def unpack(folder: Path, params: Params) -> Unpacked:
             seen.brought.append(job)
     for job in (*seen.brought, *left):
         for path in (job.log, journal.path(job)):
-            if _is_plain(folder / path):
+            if (folder / path).is_file() and not linked(folder, path):
                 copy_file(folder / path, path)
     asked = set(jobs(params))
     for job in jobs(packed):
@@ -121,26 +121,21 @@ def _packed_params(folder: Path, params: Params) -> Params:
 
 def _mismatch(job: Job, params: Params, folder: Path) -> str | None:
     """Return in a few words what keeps the job's result in the pack from being one of this project, or None."""
+    if links := [path for path in job.outputs if linked(folder, path)]:
+        return f"{links[0]} is a link or lies behind one"
     with contextlib.chdir(folder):
         if why := why_made_otherwise(job, params):
             return why
         manifest = read_manifest(job)
-        for name, digest in manifest["outputs"].items():
+        for name, digest in manifest.outputs.items():
             if not Path(name).exists():
                 return f"{name} did not come along"
-            if not _is_plain(Path(name)):
-                return f"{name} is a link or no file"
             if sha256(Path(name)) != digest:
                 return f"{name} is not what the job has written"
-    for name, digest in manifest["inputs"].items():
+    for name, digest in manifest.inputs.items():
         here = input_hash(Path(name), params)
         if here is None:
             return f"it was made of {name}, which is not here"
         if here != digest:
             return f"it was made of another {name} than the one here"
     return None
-
-
-def _is_plain(path: Path) -> bool:
-    """Return whether this is a file with content of its own; a link might lead to anything outside of the pack."""
-    return path.is_file() and not path.is_symlink()

@@ -1,10 +1,13 @@
 """How long a trial's training took: no declared output, because it differs from run to run."""
 
+import logging
 from pathlib import Path
 
 from vlac.errors import VlacError
 from vlac.files import read_json, write_json
 from vlac.stages.definitions import Job
+
+log = logging.getLogger(__name__)
 
 
 def seconds_of(job: Job) -> float | None:
@@ -16,8 +19,11 @@ def seconds_of(job: Job) -> float | None:
 
 
 def note_seconds(job: Job, seconds: float) -> None:
-    """Keep the seconds that the job's training has taken so far."""
-    write_json(_file(job), {"seconds": round(seconds, 1)})
+    """Keep the seconds that the job's training has taken so far; no result depends on them, so a warning must do."""
+    try:
+        write_json(_file(job), {"seconds": round(seconds, 1)})
+    except VlacError as error:
+        log.warning("%s The search's table will not have this trial's seconds.", error.message)
 
 
 def _file(job: Job) -> Path:

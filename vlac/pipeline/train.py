@@ -20,7 +20,7 @@ from vlac.stages.manifest import code_hash
 from vlac.stages.view import fingerprint
 from vlac.training import Trainer, train_at_once
 from vlac.training.allocator import keep_freed_memory
-from vlac.training.checkpoint import FOLDER
+from vlac.training.checkpoint import FOLDER, discard
 from vlac.training.device import settle
 from vlac.training.guide import Guide
 from vlac.training.pretext import PretextTrainer
@@ -102,7 +102,7 @@ def train(job: Job, params: Params, view: View) -> None:
 def discard_checkpoints(job: Job) -> None:
     """Delete the checkpoints of a job whose outputs are complete, its manifest among them."""
     for seed in seeds_of(job.seeds):
-        _checkpoint(job, seed).unlink(missing_ok=True)
+        discard(_checkpoint(job, seed))
 
 
 def identity_of(job: Job, params: Params, inputs: list[Path]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from vlac.pipeline.train import TRAIN, View, guide_of, identity_of
 from vlac.stages.definitions import Job
 from vlac.training import Trainer
 from vlac.training.allocator import keep_freed_memory
-from vlac.training.checkpoint import FOLDER
+from vlac.training.checkpoint import FOLDER, discard
 from vlac.training.device import settle
 from vlac.training.progress import Progress
 
@@ -96,7 +96,7 @@ def build_trial(name: str, params: TrialParams) -> Spec:
 
 def discard_checkpoint(job: Job) -> None:
     """Delete the checkpoint of a trial whose outputs are complete, its manifest among them."""
-    _checkpoint(job).unlink(missing_ok=True)
+    discard(_checkpoint(job))
 
 
 def _checkpoint(job: Job) -> Path:

@@ -49,19 +49,21 @@ def refuse_damaged_inputs(job: Job, params: Asked) -> None:
             names = " ".join(map(str, damaged))
             raise VlacError(
                 f"{names} is not what {maker} wrote: the bytes differ from {maker.manifest}.",
-                f"Run `rm {names}`, and the same command again, which makes it anew.",
+                _anew(names, maker),
             )
 
 
 def _recorded(job: Job) -> dict[Path, str]:
     """Return the SHA-256 of each of the job's outputs but the manifest, as the manifest has them."""
     try:
-        outputs = read_manifest(job)["outputs"]
-        return {path: str(outputs[path.as_posix()]) for path in job.outputs if path != job.manifest}
-    except (VlacError, KeyError, TypeError, ValueError):
-        raise VlacError(
-            f"{job.manifest} is damaged.", f"Run `rm {job.manifest}`, and the same command again, which makes it anew."
-        ) from None
+        outputs = read_manifest(job).outputs
+        return {path: outputs[path.as_posix()] for path in job.outputs if path != job.manifest}
+    except (VlacError, KeyError):
+        raise VlacError(f"{job.manifest} is damaged.", _anew(str(job.manifest), job)) from None
+
+
+def _anew(names: str, maker: Job) -> str:
+    return f"Run `rm {names}`, and the engine again, which makes it anew; by hand, the stage {maker.stage.name} first."
 
 
 def _other(paths: Iterable[Path], recorded: dict[Path, str]) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vlac.errors import VlacError
 from vlac.stages.beside_dvc import dvc_kept_away, refuse_running_dvc
+from vlac.stages.definitions import Job
 from vlac.stages.lock import Lock, holder, in_use
 
 FILE = Path("logs/run.lock")
@@ -49,6 +50,19 @@ def whole_folder(*, dvc_may_work: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold another folder than the working one, such as a pack, alone for the length of a `with` block.
+
+    Raises:
+        VlacError: somebody works in it.
+    """
+    with closing(Lock(folder / FILE)) as lock:
+        if not lock.take(patience=PATIENCE):
+            raise in_use(holder(folder / FILE) or "another process", folder=folder)
+        yield
+
+
+@contextmanager
 def single_stage() -> Iterator[None]:
     """Share the folder with other stage commands for the length of a `with` block; nothing if an engine started this.
 
@@ -63,6 +77,33 @@ def single_stage() -> Iterator[None]:
             raise _busy()
         with nullcontext() if "DVC_STAGE" in os.environ else dvc_kept_away():
             yield
+
+
+class Planned:
+    """What the manifests were like when an engine planned, which Snakemake does before it can hold the folder."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, int] = {}
+
+    def note(self, job: Job) -> None:
+        """Remember the job's manifest as it is now, unless it was noted before."""
+        self._seen.setdefault(job.manifest, _written(job.manifest))
+
+    def refuse_changed(self) -> None:
+        """Return quietly if all is as it was noted.
+
+        Raises:
+            VlacError: whoever held the folder has made or unmade something meanwhile, which the plan does not know.
+        """
+        if changed := [path for path, time in self._seen.items() if _written(path) != time]:
+            raise VlacError(
+                f"{changed[0]} has changed while this was planned.", "Nothing was run. Give the same command again."
+            )
+
+
+def _written(path: Path) -> int:
+    """Return the time of a file in nanoseconds, 0 where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def belongs_to_a_run() -> bool:

@@ -142,10 +142,10 @@ def holder(path: Path) -> Holder | None:
     return None if found.gone else found
 
 
-def in_use(*who: object) -> VlacError:
-    """Return the error of whoever came second."""
+def in_use(*who: object, folder: Path | None = None) -> VlacError:
+    """Return the error of whoever came second, in the working folder or in another one."""
     return VlacError(
-        f"This folder is in use by {' and '.join(map(str, who))}.",
+        f"{folder or 'This folder'} is in use by {' and '.join(map(str, who))}.",
         "Wait until that has ended, or end it; then give the same command again.",
     )
 

@@ -15,7 +15,7 @@ from vlac.stages.damage import refuse_damaged_inputs
 from vlac.stages.definitions import VLAE, Asked, Job
 from vlac.stages.engine import single_stage
 from vlac.stages.lock import alone
-from vlac.stages.manifest import write_manifest
+from vlac.stages.manifest import Origin, code_hash, write_manifest
 from vlac.stages.stale import why_stale
 from vlac.stages.view import restrict
 
@@ -34,16 +34,17 @@ def run_stage(job: Job, work: Callable[[Any], None], after: Callable[[], None] |
     """
     params = asked_of(job)
     _check_known(job, params)
+    code = code_hash(job.stage)  # before waiting: this process has its modules already
     with single_stage(), alone(job) as waited:
         if waited and why_stale(job, params) is None:
             log.info("%s has been made meanwhile and is up to date.", job)
         else:
-            _make(job, params, work)
+            _make(job, params, code, work)
         if after:
             after()
 
 
-def _make(job: Job, params: Asked, work: Callable[[Any], None]) -> None:
+def _make(job: Job, params: Asked, code: str, work: Callable[[Any], None]) -> None:
     missing = [path for path in job.inputs(params) if not path.exists()]
     if missing:
         raise VlacError(
@@ -53,8 +54,9 @@ def _make(job: Job, params: Asked, work: Callable[[Any], None]) -> None:
         )
     with _log_to(job):
         refuse_damaged_inputs(job, params)
+        origin = Origin.of(job, params, code)
         work(restrict(params, job.params))
-        write_manifest(job, params)
+        write_manifest(job, origin)
 
 
 def _check_known(job: Job, params: Asked) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from vlac.errors import VlacError
 from vlac.files import sha256
 from vlac.params.schema import Params
 from vlac.stages.definitions import Asked, Job, jobs
-from vlac.stages.manifest import code_hash, read_manifest
+from vlac.stages.manifest import Manifest, code_hash, read_manifest
 from vlac.stages.view import fingerprint
 
 ENDS = ("figures", "table")
@@ -24,8 +23,8 @@ def why_made_otherwise(job: Job, params: Asked) -> str | None:
     if not job.manifest.exists():
         return None
     try:
-        return _differs(job, params, _manifest(job))
-    except (VlacError, KeyError, TypeError, ValueError):
+        return _differs(job, params, read_manifest(job))
+    except VlacError:
         return f"{job.manifest} is damaged"
 
 
@@ -36,9 +35,9 @@ def why_stale(job: Job, params: Asked) -> str | None:
         return f"{job.manifest} is missing" if made else "it has not been run"
     if why := why_made_otherwise(job, params):
         return why
-    manifest = _manifest(job)
+    manifest = read_manifest(job)
     wrong = []
-    for what, files in (("its input", manifest["inputs"]), ("its output", manifest["outputs"])):
+    for what, files in (("its input", manifest.inputs), ("its output", manifest.outputs)):
         for name, digest in files.items():
             if not Path(name).exists():
                 wrong.append(f"{what} {name} is missing")
@@ -103,23 +102,13 @@ def told(problems: list[tuple[Job, str]]) -> str:
     return shown + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
 
 
-def _manifest(job: Job) -> dict[str, Any]:
-    manifest = read_manifest(job)
-    return {
-        "params": str(manifest["params"]),
-        "code": str(manifest["code"]),
-        "inputs": dict(manifest["inputs"]),
-        "outputs": dict(manifest["outputs"]),
-    }
-
-
-def _differs(job: Job, params: Asked, manifest: dict[str, Any]) -> str | None:
-    if manifest["params"] != fingerprint(params, job.params):
+def _differs(job: Job, params: Asked, manifest: Manifest) -> str | None:
+    if manifest.params != fingerprint(params, job.params):
         return "its parameters have changed"
-    if manifest["code"] != code_hash(job.stage):
+    if manifest.code != code_hash(job.stage):
         return "its code has changed"
-    if set(manifest["inputs"]) != {path.as_posix() for path in job.inputs(params)}:
+    if set(manifest.inputs) != {path.as_posix() for path in job.inputs(params)}:
         return "its list of inputs has changed"
-    if set(manifest["outputs"]) != {path.as_posix() for path in job.outputs if path != job.manifest}:
+    if set(manifest.outputs) != {path.as_posix() for path in job.outputs if path != job.manifest}:
         return "its list of outputs has changed"
     return None

@@ -12,7 +12,7 @@ from vlac.errors import VlacError
 from vlac.files import read_csv, sha256
 from vlac.params.schema import Params, seeds_of
 from vlac.stages.definitions import STAGES, VLAE, Job
-from vlac.stages.manifest import read_manifest
+from vlac.stages.manifest import Manifest, read_manifest
 from vlac.stages.view import declared, fingerprint
 from vlac.tracking import journal
 from vlac.tracking.store import KEY
@@ -110,7 +110,7 @@ def finished_runs(job: Job, params: Params) -> list[Content]:
     return [_finished(job, seed, params, manifest) for seed in seeds_of(job.seeds)] if manifest else []
 
 
-def _finished(job: Job, seed: int, params: Params, manifest: dict[str, Any]) -> Content:
+def _finished(job: Job, seed: int, params: Params, manifest: Manifest) -> Content:
     history = _rows(_output(job, "history.csv"), seed)
     content = training_run(job, seed, params, history)
     artifacts = [(path, "train") for path in (_output(job, "history.csv"), job.manifest, job.log) if path.exists()]
@@ -120,7 +120,7 @@ def _finished(job: Job, seed: int, params: Params, manifest: dict[str, Any]) -> 
     for stage in (STAGES[name] for name in ("evaluate", "figures", "probe")):
         after = Job(stage, model=job.model, seeds=job.seeds)
         made = _manifest(after, params) if stage.over == job.stage.over else None
-        if made is None or made["inputs"].get(model) != manifest["outputs"].get(model):
+        if made is None or made.inputs.get(model) != manifest.outputs.get(model):
             continue  # not made yet, or made of a model that was trained again since
         later |= _flat(declared(params, after.params))
         artifacts += [(path, stage.name) for path in after.outputs]
@@ -195,7 +195,7 @@ def _run(job: Job, stage: str, of: str, name: str, params: Params, values: dict[
     return Content(name, shown, tags, {}, (), *times)
 
 
-def _manifest(job: Job, params: Params) -> dict[str, Any] | None:
+def _manifest(job: Job, params: Params) -> Manifest | None:
     """Return the manifest of a job that was run with these parameters, or None if there is none.
 
     Raises:
@@ -204,15 +204,12 @@ def _manifest(job: Job, params: Params) -> dict[str, Any] | None:
     if not job.manifest.exists():
         return None
     manifest = read_manifest(job)
-    try:
-        if manifest["params"] != fingerprint(params, job.params):
-            return None
-        for name, digest in manifest["outputs"].items():
-            if not name.endswith(".pt") and sha256(Path(name)) != digest:
-                raise VlacError(f"{name} has changed since {job} made it.", f"Run `{job.command}` again.")
-        return {"inputs": dict(manifest["inputs"]), "outputs": dict(manifest["outputs"])}
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise VlacError(f"{job.manifest} is damaged.", f"Run `{job.command}` again.") from None
+    if manifest.params != fingerprint(params, job.params):
+        return None
+    for name, digest in manifest.outputs.items():
+        if not name.endswith(".pt") and sha256(Path(name)) != digest:
+            raise VlacError(f"{name} has changed since {job} made it.", f"Run `{job.command}` again.")
+    return manifest
 
 
 def _output(job: Job, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -37,9 +38,18 @@ def training(job: Job) -> Iterator["Training"]:
     except Exception:
         view.end("FAILED")
         raise
-    except BaseException:
+    except BaseException as stop:
+        _let_go(stop)
         view.end("KILLED")
         raise
+
+
+def _let_go(stop: BaseException) -> None:
+    """Free what the calls hold that were interrupted, such as a transaction that keeps sqlite's file locked."""
+    layer: BaseException | None = stop
+    while layer:
+        traceback.clear_frames(layer.__traceback__)
+        layer = layer.__context__
 
 
 def publish(job: Job) -> None:

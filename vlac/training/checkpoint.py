@@ -1,5 +1,6 @@
 """An unfinished training on disk: everything needed to go on, and to end in the bytes of an uninterrupted run."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import torch
 
 from vlac.errors import VlacError
+from vlac.files import reason
 from vlac.models.load import read_archive, write_archive
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path("checkpoints")
 """Apart from every declared output, because both engines delete those before a run and after a failed one."""
@@ -81,6 +85,14 @@ class Checkpoint:
             fits = False
         if not fits:
             raise _damaged(path)
+
+
+def discard(path: Path) -> None:
+    """Delete the checkpoint of a training whose result is written; where that cannot be done, a warning must do."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s could not be deleted: %s. It is needed no more.", path, reason(error))
 
 
 def _damaged(path: Path) -> VlacError:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vlac.errors import DivergedError, VlacError
+from vlac.files import remove_leftovers
 from vlac.models.ladder import Ladder
 from vlac.models.spec import Spec
 from vlac.params.schema import Objective, Training
@@ -104,8 +105,7 @@ class Trainer:
         Raises:
             VlacError: it is damaged, or of another training.
         """
-        for leftover in self.checkpoint.parent.glob(f".{self.checkpoint.name}.*.tmp"):
-            leftover.unlink(missing_ok=True)  # half a checkpoint, of a process killed while it wrote
+        remove_leftovers(self.checkpoint)  # of a process killed while it wrote; a finished training writes none again
         checkpoint = Checkpoint.load(self.checkpoint, self.identity)
         if checkpoint:
             checkpoint.restore(self.checkpoint, self.model, self.optimiser, self.generator)

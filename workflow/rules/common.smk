@@ -16,7 +16,7 @@ from vlac.stages import STAGES, Job, jobs
 from vlac.stages.asked import asked_of
 from vlac.stages.damage import damage
 from vlac.stages.definitions import code_files
-from vlac.stages.engine import join_run, whole_folder
+from vlac.stages.engine import Planned, join_run, whole_folder
 from vlac.stages.search import SEARCH_STAGES
 from vlac.stages.stale import why_made_otherwise
 from vlac.stages.view import declared
@@ -43,6 +43,7 @@ resource_scopes:
 
 
 RUN = ExitStack()
+PLANNED = Planned()
 atexit.register(RUN.close)
 if not workflow.is_main_process:
     join_run()
@@ -51,6 +52,7 @@ if not workflow.is_main_process:
 onstart:
     try:
         RUN.enter_context(whole_folder())
+        PLANNED.refuse_changed()
     except VlacError as error:
         raise WorkflowError(str(error)) from None
 
@@ -122,6 +124,7 @@ def inputs(stage: str):
     def of(wildcards) -> list[str]:
         job = job_of(stage, wildcards)
         params = asked(job)
+        PLANNED.note(job)
         # Snakemake remembers the parameters of its own runs alone, so what DVC made with others would pass for up to
         # date; and it goes by times, so a damaged file would pass for a new one. The manifest decides.
         if damaged(job) or why_made_otherwise(job, params):
