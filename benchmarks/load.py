@@ -1,6 +1,6 @@
 """How long the commands take on many runs, how many jobs may begin at once, and what the pipeline itself costs.
 
-    python benchmarks/load.py
+    PYTHONPATH=. python benchmarks/load.py
 
 Many runs are one training of each of four tiny networks, 20 epochs on 200 images, and its files again under other
 seeds, with manifests that are right; MLflow shows them by `python -m vlac track`. Seconds of the processor count all

@@ -209,10 +209,14 @@ def test_what_an_interrupted_call_holds_does_not_keep_the_end_from_the_store(
         connection.execute("begin immediate")
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), tracking.training(ONE_LAYER) as training:
-        training.start(0)
-        monkeypatch.setattr(view.client.__class__, "log_batch", write)
-        training.log_epoch(row(0, 1))
+    def train() -> None:
+        with tracking.training(ONE_LAYER) as training:
+            training.start(0)
+            monkeypatch.setattr(view.client.__class__, "log_batch", write)
+            training.log_epoch(row(0, 1))
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
     assert {run["status"] for run in shown(view).values()} == {"KILLED"}
 
 

@@ -82,7 +82,7 @@ def training_run(job: Job, seed: int, params: Params, rows: Iterable[Mapping[str
     )
 
 
-def shows(job: Job) -> bool:
+def is_shown(job: Job) -> bool:
     """Return whether the view shows anything of this job's stage."""
     return bool(job.stage.over) or job.stage.name in REPORTS
 

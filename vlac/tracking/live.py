@@ -13,7 +13,7 @@ from vlac.params.schema import seeds_of
 from vlac.stages.asked import params_of
 from vlac.stages.definitions import Job
 from vlac.tracking import journal, sync
-from vlac.tracking.content import REPORTS, Points, finished_runs, row_points, shows, training_run
+from vlac.tracking.content import REPORTS, Points, finished_runs, is_shown, row_points, training_run
 from vlac.tracking.guard import TRACK, guarded
 from vlac.tracking.store import Store, exclusive, open_store
 
@@ -54,7 +54,7 @@ def _let_go(stop: BaseException) -> None:
 
 def publish(job: Job) -> None:
     """Show in MLflow what a job has made, once `run_stage` has returned; never raises."""
-    if not shows(job):
+    if not is_shown(job):
         return
     with guarded():
         if job.stage.name in REPORTS:
