@@ -5,23 +5,19 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 
 from tests.faults import answers
-from tests.faults.bench import Bench, Case, Checkout
-from tests.faults.checkout import ENGINES, PATIENCE, wait_for
+from tests.faults.bench import Bench, Case
+from tests.faults.checkout import CHECKPOINT, ENGINES, MODEL, TRAIN, WEIGHTS, Checkout
 from tests.faults.page import Answer, free_port, serving
-from tests.faults.sentence import error_sentence, warnings
+from tests.faults.processes import held, to_its_end
+from tests.faults.sentence import UNSEEN, error_sentence, warnings
 
-MODEL, SEEDS = "vlac_2layer", "0-1"
-TRAIN = ("vlac", "train", "--model", MODEL, "--seeds", SEEDS)
-WEIGHTS = f"results/train/{MODEL}/{SEEDS}"
 SCORES = f"results/evaluate/{MODEL}"
 TRACK = ("vlac", "track")
-UNSEEN = "MLflow does not show this run: .*`python -m vlac track` shows it later"
-
 COMMANDS = {"vlac": TRAIN, **ENGINES}
 
 LONG = 60.0
@@ -147,19 +143,24 @@ def _artifacts(bench: Bench, clock: Clock) -> str:
 def _locked(bench: Bench, clock: Clock, hold: float, way: str) -> str:
     checkout = _untrained(bench, way)
     started = time.monotonic()
-    running = checkout.start(*COMMANDS[way])
-    _wait_for_epoch(checkout)
-    with closing(sqlite3.connect(checkout.folder / "mlflow.db", timeout=60, isolation_level=None)) as other:
-        other.execute("begin exclusive")
-        try:
-            said, _ = running.communicate(timeout=hold)
-        except subprocess.TimeoutExpired:
-            said = ""
-    said += running.communicate(timeout=PATIENCE)[0] if running.returncode is None else ""
+    with checkout.running(*COMMANDS[way]) as running:
+        with closing(sqlite3.connect(checkout.folder / "mlflow.db", timeout=0, isolation_level=None)) as other:
+
+            def taken() -> bool:
+                with suppress(sqlite3.OperationalError):  # it is in use at this moment, or has been taken before
+                    other.execute("begin exclusive")
+                return other.in_transaction
+
+            with held(running, lambda: _in_mid_training(checkout) and taken()):
+                assert _in_mid_training(checkout), "the training had ended before the store was locked"
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(hold)  # what it says until then fits into the pipe
+        outlasted = running.poll() is None
+        said = to_its_end(running)
     seconds = time.monotonic() - started
     assert running.returncode == 0, said
-    assert "Traceback" not in said, said
     seen = warnings(said, UNSEEN)
+    assert seen or outlasted, f"nobody has noticed that the store was locked: {said}"
     if seen:
         checkout.run(*TRACK)
     bench.check_whole(checkout)
@@ -170,13 +171,12 @@ def _locked(bench: Bench, clock: Clock, hold: float, way: str) -> str:
 def _deleted(bench: Bench, clock: Clock) -> str:
     checkout = _untrained(bench)
     started = time.monotonic()
-    running = checkout.start(*TRAIN)
-    _wait_for_epoch(checkout)
-    _forget(checkout)
-    said, _ = running.communicate(timeout=PATIENCE)
+    with checkout.running(*TRAIN) as running:
+        with held(running, lambda: _in_mid_training(checkout)):
+            _forget(checkout)
+        said = to_its_end(running)
     seconds = time.monotonic() - started
     assert running.returncode == 0, said
-    assert "Traceback" not in said, said
     checkout.run(*TRACK)
     bench.check_whole(checkout)
     words = warnings(said, UNSEEN)
@@ -202,8 +202,10 @@ def _timed(checkout: Checkout, *command: str, **environment: str) -> tuple[str, 
     return said, time.monotonic() - started
 
 
-def _wait_for_epoch(checkout: Checkout) -> None:
-    wait_for((checkout.folder / "checkpoints" / MODEL / "0.pt").exists, pause=0.005)
+def _in_mid_training(checkout: Checkout) -> bool:
+    """Return whether the training runs and has come to a checkpoint of its first seed, and not yet of its second."""
+    reached = [path.name for path in (checkout.folder / CHECKPOINT).parent.glob("*.pt")]
+    return reached == ["0.pt"] and any(words == list(TRAIN[1:]) for _, words in checkout.stage_processes())
 
 
 def _forget(checkout: Checkout) -> None:
