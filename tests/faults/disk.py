@@ -242,6 +242,7 @@ def _whole_project(bench: Bench, engine: str) -> str:
                 disk.fill()
             said = to_its_end(running)
         assert running.returncode != 0, said
+        assert "This is a bug" not in said, said
         seen = sorted(set(warnings(said, "disk is full|No space left")))
         assert seen, f"the cause is not named: {said}"
         disk.free()
