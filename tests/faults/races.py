@@ -192,7 +192,7 @@ def _held_in_training(checkout: Checkout) -> Iterator[psutil.Process]:
     wait_for((checkout.folder / CHECKPOINT).exists, pause=0.001)
     training.suspend()
     try:
-        assert not (checkout.folder / WEIGHTS).exists(), "it had ended before"
+        assert not (checkout.folder / WEIGHTS / "model.pt").exists(), "it had ended before"
         yield training
     finally:
         with suppress(psutil.NoSuchProcess):
