@@ -161,7 +161,7 @@ class Siege:
         left = [job for job in self.checkout.jobs if not (self.checkout.folder / job.manifest).exists()]
         if not left or missed.missed == 2:
             return []
-        self.counts["times a kill came too late and was put back"] += 1
+        self.counts["kills put back that had come too late"] += 1
         return [missed.again(left[0].stage.name)]
 
     def _do_as_told(self, text: str) -> None:
