@@ -3,13 +3,14 @@
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from tests.copied import workflow_digest
-from tests.faults.checkout import Checkout, small_params
+from tests.faults.checkout import MODEL, WEIGHTS, Checkout, small_params
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,22 @@ class Bench:
     def finished(self, engine: str = "snakemake") -> Checkout:
         """Return a new checkout in which the engine has made everything, undisturbed."""
         return self._undisturbed(engine).copy(self._place())
+
+    def untrained(self, way: str = "vlac") -> Checkout:
+        """Return a new checkout with everything but one training.
+
+        Args:
+            way: an engine, for which its scores and the table are missing too, because Snakemake makes nothing on the
+                way to what is there; or "vlac".
+        """
+        checkout = self.finished()
+        shutil.rmtree(checkout.folder / WEIGHTS)
+        if way != "vlac":
+            shutil.rmtree(checkout.folder / "results" / "evaluate" / MODEL)
+            (checkout.folder / "reports" / "table1.md").unlink()
+        if way == "dvc":
+            checkout.run("vlac", "handover")  # of the rest; what DVC knew it would take from its cache, without a stage
+        return checkout
 
     @property
     def expected(self) -> dict[str, str]:

@@ -146,8 +146,7 @@ def checkpoint(how: str) -> Case:
     fault = Fault(how, CHECKPOINT)
 
     def run(bench: Bench, random: Random) -> str:
-        checkout = bench.finished()
-        (checkout.folder / "results" / "train" / LADDER / "model.pt").unlink()
+        checkout = bench.untrained("snakemake")
         with checkout.running(*ENGINES["snakemake"]) as running:
             with held(running, (checkout.folder / fault.path).exists):
                 for process, _ in checkout.stage_processes():

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from tests.faults import answers
 from tests.faults.bench import Bench, Case
-from tests.faults.checkout import CHECKPOINT, ENGINES, MODEL, TRAIN, WEIGHTS, Checkout
+from tests.faults.checkout import CHECKPOINT, ENGINES, TRAIN, Checkout
 from tests.faults.page import Answer, free_port, serving
 from tests.faults.processes import held, to_its_end
 from tests.faults.sentence import UNSEEN, error_sentence, warnings
 
-SCORES = f"results/evaluate/{MODEL}"
 TRACK = ("vlac", "track")
 COMMANDS = {"vlac": TRAIN, **ENGINES}
 
@@ -36,7 +35,7 @@ class Clock:
     @cached_property
     def undisturbed(self) -> float:
         """Seconds of the training while its view works."""
-        checkout = _untrained(self._bench)
+        checkout = self._bench.untrained()
         return _timed(checkout, *TRAIN)[1]
 
     def check(self, seconds: float) -> str:
@@ -87,7 +86,7 @@ def _case(name: str, run: Callable[..., str], *of: object) -> Case:
 
 
 def _damaged(bench: Bench, clock: Clock, damage: Callable[[Path], object]) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     store = checkout.folder / "mlflow.db"
     damage(store)
     said, seconds = _timed(checkout, *TRAIN)
@@ -100,7 +99,7 @@ def _damaged(bench: Bench, clock: Clock, damage: Callable[[Path], object]) -> st
 
 
 def _server(bench: Bench, clock: Clock, answer: Answer | None, way: str) -> str:
-    checkout = _untrained(bench, way)
+    checkout = bench.untrained(way)
     _forget(checkout)  # so that what `track` shows in the end is its own doing
     if answer:
         with serving({}, answer) as page:
@@ -118,7 +117,7 @@ def _server(bench: Bench, clock: Clock, answer: Answer | None, way: str) -> str:
 
 
 def _empty(bench: Bench, clock: Clock) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     _forget(checkout)
     (checkout.folder / "mlflow.db").touch()
     _, seconds = _timed(checkout, *TRAIN)
@@ -128,7 +127,7 @@ def _empty(bench: Bench, clock: Clock) -> str:
 
 
 def _artifacts(bench: Bench, clock: Clock) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     folder = checkout.folder / "mlartifacts"
     shutil.rmtree(folder)
     folder.touch()
@@ -141,7 +140,7 @@ def _artifacts(bench: Bench, clock: Clock) -> str:
 
 
 def _locked(bench: Bench, clock: Clock, hold: float, way: str) -> str:
-    checkout = _untrained(bench, way)
+    checkout = bench.untrained(way)
     started = time.monotonic()
     with checkout.running(*COMMANDS[way]) as running:
         with closing(sqlite3.connect(checkout.folder / "mlflow.db", timeout=0, isolation_level=None)) as other:
@@ -169,7 +168,7 @@ def _locked(bench: Bench, clock: Clock, hold: float, way: str) -> str:
 
 
 def _deleted(bench: Bench, clock: Clock) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     started = time.monotonic()
     with checkout.running(*TRAIN) as running:
         with held(running, lambda: _in_mid_training(checkout)):
@@ -181,18 +180,6 @@ def _deleted(bench: Bench, clock: Clock) -> str:
     bench.check_whole(checkout)
     words = warnings(said, UNSEEN)
     return f"{clock.check(seconds)}: {words[0] if words else 'a new store'}"
-
-
-def _untrained(bench: Bench, way: str = "vlac") -> Checkout:
-    """Return a checkout with everything but one training, and its scores and the table where an engine makes all."""
-    checkout = bench.finished()
-    shutil.rmtree(checkout.folder / WEIGHTS)
-    if way != "vlac":
-        shutil.rmtree(checkout.folder / SCORES)
-        (checkout.folder / "reports/table1.md").unlink()  # Snakemake makes nothing on the way to what is there
-    if way == "dvc":
-        checkout.run("vlac", "handover")  # of the rest; what DVC knew it would take from its cache, without a stage
-    return checkout
 
 
 def _timed(checkout: Checkout, *command: str, **environment: str) -> tuple[str, float]:
