@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.copied import workflow_digest
-from tests.faults.checkout import MODEL, WEIGHTS, Checkout, small_params
+from tests.faults.checkout import MODEL, Checkout, small_params
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class Bench:
         """Return a new checkout in which the engine has made everything, undisturbed."""
         return self._undisturbed(engine).copy(self._place())
 
-    def untrained(self, way: str = "vlac") -> Checkout:
-        """Return a new checkout with everything but one training.
+    def untrained(self, way: str = "vlac", model: str = MODEL) -> Checkout:
+        """Return a new checkout with everything but one model's training.
 
         Args:
             way: an engine, for which its scores and the table are missing too, because Snakemake makes nothing on the
                 way to what is there; or "vlac".
         """
         checkout = self.finished()
-        shutil.rmtree(checkout.folder / WEIGHTS)
+        shutil.rmtree(checkout.folder / "results" / "train" / model)
         if way != "vlac":
-            shutil.rmtree(checkout.folder / "results" / "evaluate" / MODEL)
+            shutil.rmtree(checkout.folder / "results" / "evaluate" / model)
             (checkout.folder / "reports" / "table1.md").unlink()
         if way == "dvc":
             checkout.run("vlac", "handover")  # of the rest; what DVC knew it would take from its cache, without a stage

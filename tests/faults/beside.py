@@ -165,12 +165,11 @@ def checkpoint(how: str) -> Case:
 
 def pretext(how: str) -> Case:
     """Damage a finished pretext network, and have the model trained again that rests on it."""
-    model = Fault("deleted", f"results/train/{PLUS}/model.pt")
 
     def run(bench: Bench, random: Random) -> str:
-        checkout = bench.finished()
+        checkout = bench.untrained("snakemake", PLUS.split("/")[0])
         path = str(min((checkout.folder / "checkpoints" / "pretext").iterdir()).relative_to(checkout.folder))
-        strike(checkout, (Fault(how, path), model), random)
+        strike(checkout, (Fault(how, path),), random)
         heard = obedient(checkout, "snakemake")
         assert heard or how in ("a bit flipped", "deleted"), "nobody noticed"
         assert not heard or path in heard[0], heard
@@ -179,7 +178,7 @@ def pretext(how: str) -> Case:
             heard[0] if heard else "the pretext was learnt anew" if how == "deleted" else "no byte that matters was hit"
         )
 
-    return damage_case("snakemake", (Fault(how, "a file in checkpoints/pretext"), model), run)
+    return damage_case("snakemake, a training is to be made", (Fault(how, "a file in checkpoints/pretext"),), run)
 
 
 def _remembered(record: Path) -> str:
