@@ -73,10 +73,11 @@ def held(process: "subprocess.Popen[str]", when: Callable[[], object]) -> Iterat
         if not when():
             return False
         os.killpg(process.pid, signal.SIGSTOP)
-        wait_for(lambda: all(each.status() == psutil.STATUS_STOPPED for each in _group(process)), pause=0.001)
-        if when():  # still, now that nothing moves
+        wait_for(lambda: set(_living(process)) <= {psutil.STATUS_STOPPED}, pause=0.001)
+        if process.poll() is None and when():  # still, now that nothing moves
             return True
-        os.killpg(process.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGCONT)
         return False
 
     try:
@@ -87,11 +88,9 @@ def held(process: "subprocess.Popen[str]", when: Callable[[], object]) -> Iterat
             os.killpg(process.pid, signal.SIGCONT)
 
 
-def _group(leader: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """Return the living processes of a group."""
-    members = []
+def _living(leader: "subprocess.Popen[str]") -> Iterator[str]:
+    """Yield the states of the processes of a group that have not ended."""
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
-            if os.getpgid(process.pid) == leader.pid and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process)
-    return members
+            if os.getpgid(process.pid) == leader.pid and (status := process.status()) != psutil.STATUS_ZOMBIE:
+                yield status
