@@ -1,5 +1,6 @@
 """The workflow and the package in another folder, for tests, faults and benchmarks to run there."""
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,3 +19,15 @@ def copy_workflow(folder: Path) -> None:
         else:
             shutil.copy(source, target)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+
+
+def workflow_digest() -> str:
+    """Return a SHA-256 in hexadecimals of what `copy_workflow` copies: names and contents."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        files = sorted(path for path in (ROOT / part).rglob("*") if path.is_file()) or [ROOT / part]
+        for path in files:
+            if "__pycache__" not in path.parts:
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()

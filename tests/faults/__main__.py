@@ -57,7 +57,7 @@ def _run(case: Case, bench: Bench) -> Result:
         faults, skipped = 0, str(reason)
     except Exception as error:  # also a mistake in the case itself: it must not pass for a success
         traceback.print_exc()
-        lost = str(error) or type(error).__name__
+        faults, lost = 0, str(error) or type(error).__name__  # whether any had struck by then is not known
     result = Result(case, faults, seen, lost, time.monotonic() - started, skipped)
     outcome = "LOST" if lost else "skip" if skipped else "ok"
     print(f"{outcome:<5}{case.kind}: {case.name} ({result.seconds:.0f} s): {lost or skipped or seen}", flush=True)

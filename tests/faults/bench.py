@@ -1,11 +1,16 @@
 """What every case of the fault harness works with: undisturbed results to compare with, and the demands on the end."""
 
+import hashlib
+import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from tests.faults.checkout import ENGINES, Checkout
+from tests.copied import workflow_digest
+from tests.faults.checkout import MODEL, Checkout, small_params
 
 
 @dataclass(frozen=True)
@@ -15,9 +20,9 @@ class Case:
     Attributes:
         kind: the group that it is counted in, such as "kills".
         name: what is broken, for people.
-        faults: how many faults it brings about.
+        faults: how many faults it brings about, where `run` does not count them.
         run: does it in the bench's folders, mends it as a user would, checks the end, and returns in a few words what
-            the pipeline did or said; the number of faults before it, where that is known only then.
+            the pipeline did or said; before it the number of faults, where it counts what really struck.
     """
 
     kind: str
@@ -35,7 +40,7 @@ class Bench:
     """A folder for the checkouts of all cases.
 
     Attributes:
-        folder: an empty folder; everything in it may be deleted afterwards.
+        folder: of their own; everything in it may be deleted afterwards.
         seed: of all random choices.
     """
 
@@ -48,6 +53,10 @@ class Bench:
         """Return a generator of random numbers of its own for each name."""
         return random.Random(f"{self.seed} {name}")
 
+    def kept(self, name: str) -> Path:
+        """Return the place of what later runs of the harness in the same folder may use again, with the same code."""
+        return self.folder / f"{name}_{self._code}"
+
     def fresh(self) -> Checkout:
         """Return a new checkout without results."""
         return Checkout.make(self._place())
@@ -55,6 +64,22 @@ class Bench:
     def finished(self, engine: str = "snakemake") -> Checkout:
         """Return a new checkout in which the engine has made everything, undisturbed."""
         return self._undisturbed(engine).copy(self._place())
+
+    def untrained(self, way: str = "vlac", model: str = MODEL) -> Checkout:
+        """Return a new checkout with everything but one model's training.
+
+        Args:
+            way: an engine, for which its scores and the table are missing too, because Snakemake makes nothing on the
+                way to what is there; or "vlac".
+        """
+        checkout = self.finished()
+        shutil.rmtree(checkout.folder / "results" / "train" / model)
+        if way != "vlac":
+            shutil.rmtree(checkout.folder / "results" / "evaluate" / model)
+            (checkout.folder / "reports" / "table1.md").unlink()
+        if way == "dvc":
+            checkout.run("vlac", "handover")  # of the rest; what DVC knew it would take from its cache, without a stage
+        return checkout
 
     @property
     def expected(self) -> dict[str, str]:
@@ -80,14 +105,17 @@ class Bench:
 
     def _undisturbed(self, engine: str) -> Checkout:
         if engine not in self._made:
-            folder = self.folder / f"undisturbed_{engine}"
-            if folder.exists():  # of an earlier run of the harness in the same folder
-                self._made[engine] = Checkout(folder)
-            else:
+            folder = self.kept(f"undisturbed_{engine}")
+            if not folder.exists():
                 making = Checkout.make(self._place())
                 making.engine(engine, *(("all",) if engine == "snakemake" else ()))
-                self._made[engine] = Checkout(making.folder.rename(folder))
+                making.folder.rename(folder)
+            self._made[engine] = Checkout(folder)
         return self._made[engine]
+
+    @cached_property
+    def _code(self) -> str:
+        return hashlib.sha256(f"{workflow_digest()} {json.dumps(small_params())}".encode()).hexdigest()[:12]
 
     def _place(self) -> Path:
         while (place := self.folder / f"checkout_{self._count}").exists():
@@ -103,6 +131,3 @@ def leftovers(folder: Path) -> Iterator[Path]:
     for path in (folder / "checkpoints").rglob("*.pt"):
         if path.parent.name != "pretext":  # kept on purpose, for other models with the same pretext
             yield path
-
-
-__all__ = ["ENGINES", "Bench", "Case", "Checkout", "Skipped", "leftovers"]

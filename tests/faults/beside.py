@@ -6,9 +6,11 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.bench import Bench, Case
-from tests.faults.checkout import changed, digest, wait_for
+from tests.faults.checkout import CHECKPOINT, ENGINES, changed, digest
 from tests.faults.harm import FIGURE, LADDER, PLUS, Fault, damage_case, strike
-from tests.faults.mending import jobs_run, obedient, obey, sentence_of, state, told
+from tests.faults.mending import jobs_run, obedient, obey, state, told
+from tests.faults.processes import held, to_its_end
+from tests.faults.sentence import UNSEEN, error_sentence, warnings
 
 
 def parameters(engine: str) -> Case:
@@ -22,7 +24,7 @@ def parameters(engine: str) -> Case:
         with changed(path, path.read_bytes()):
             strike(checkout, (fault,), random)
             checkout.engine(engine, fails=True)
-            sentence = sentence_of(checkout.run("vlac", "plan", fails=True))
+            sentence = error_sentence(checkout.run("vlac", "plan", fails=True))
             assert sentence.startswith("params.yaml"), sentence
         checkout.engine(engine)
         assert not jobs_run(checkout, before)
@@ -72,7 +74,7 @@ def lock(how: str) -> Case:
         words = "dvc went on by itself"
         if "up to date" not in said and "Use `dvc push`" not in said:
             assert "dvc.lock" in said, said
-            sentence = sentence_of(checkout.run("vlac", "handover", fails=True))
+            sentence = error_sentence(checkout.run("vlac", "handover", fails=True))
             obey(checkout, sentence)
             checkout.engine("dvc")
             words = f"dvc refused; `python -m vlac handover`: {sentence}"
@@ -95,10 +97,9 @@ def unreadable_store(how: str) -> Case:
             content[random.randrange(15)] ^= 1
             (checkout.folder / fault.path).write_bytes(content)
         said = checkout.engine("snakemake")
-        warned = [line.strip() for line in said.splitlines() if line.startswith("MLflow does not show this run")]
+        warned = warnings(said, UNSEEN)
         assert warned, said
-        assert "`python -m vlac track`" in warned[0], warned
-        sentence = sentence_of(checkout.run("vlac", "track", fails=True))
+        sentence = error_sentence(checkout.run("vlac", "track", fails=True))
         obey(checkout, sentence)
         bench.check_whole(checkout)
         return f"{warned[0]} Then: {sentence}"
@@ -142,19 +143,19 @@ def copies() -> Case:
 
 def checkpoint(how: str) -> Case:
     """Interrupt a training, and damage its checkpoint."""
-    fault = Fault(how, "checkpoints/vlac_2layer/0.pt")
+    fault = Fault(how, CHECKPOINT)
 
     def run(bench: Bench, random: Random) -> str:
-        checkout = bench.finished()
-        (checkout.folder / "results" / "train" / LADDER / "model.pt").unlink()
-        running = checkout.start("snakemake", "--cores", "2")
-        wait_for((checkout.folder / fault.path).exists)
-        for process, _ in checkout.stage_processes():
-            process.send_signal(signal.SIGTERM)
-        said, _ = running.communicate()
+        checkout = bench.untrained("snakemake")
+        with checkout.running(*ENGINES["snakemake"]) as running:
+            with held(running, (checkout.folder / fault.path).exists):
+                for process, _ in checkout.stage_processes():
+                    process.send_signal(signal.SIGTERM)
+            said = to_its_end(running)
         assert running.returncode != 0, said
         strike(checkout, (fault,), random)
         heard = obedient(checkout, "snakemake")
+        assert heard or how == "a bit flipped", "nobody noticed"
         assert not heard or fault.path in heard[0], heard
         bench.check_whole(checkout)
         return heard[0] if heard else "no byte that matters was hit"
@@ -164,20 +165,20 @@ def checkpoint(how: str) -> Case:
 
 def pretext(how: str) -> Case:
     """Damage a finished pretext network, and have the model trained again that rests on it."""
-    model = Fault("deleted", f"results/train/{PLUS}/model.pt")
 
     def run(bench: Bench, random: Random) -> str:
-        checkout = bench.finished()
+        checkout = bench.untrained("snakemake", PLUS.split("/")[0])
         path = str(min((checkout.folder / "checkpoints" / "pretext").iterdir()).relative_to(checkout.folder))
-        strike(checkout, (Fault(how, path), model), random)
+        strike(checkout, (Fault(how, path),), random)
         heard = obedient(checkout, "snakemake")
+        assert heard or how in ("a bit flipped", "deleted"), "nobody noticed"
         assert not heard or path in heard[0], heard
         bench.check_whole(checkout)
         return (
             heard[0] if heard else "the pretext was learnt anew" if how == "deleted" else "no byte that matters was hit"
         )
 
-    return damage_case("snakemake", (Fault(how, "a file in checkpoints/pretext"), model), run)
+    return damage_case("snakemake, a training is to be made", (Fault(how, "a file in checkpoints/pretext"),), run)
 
 
 def _remembered(record: Path) -> str:

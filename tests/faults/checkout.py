@@ -7,11 +7,9 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import psutil
 import yaml
 
 from tests.copied import ROOT, copy_workflow
+from tests.faults.processes import kill_group, to_its_end
 from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.stages import Job, jobs
@@ -29,8 +28,11 @@ from vlac.stages import Job, jobs
 ENGINES = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
 """The commands that a user would give, without the interpreter."""
 
-PATIENCE = 600
-"""Seconds after which a command counts as hanging."""
+MODEL, SEEDS = "vlac_2layer", "0-1"
+TRAIN = ("vlac", "train", "--model", MODEL, "--seeds", SEEDS)
+WEIGHTS = f"results/train/{MODEL}/{SEEDS}"
+CHECKPOINT = f"checkpoints/{MODEL}/0.pt"
+"""A training that many cases disturb: its command, the folder of its outputs, its first seed's checkpoint."""
 
 
 def small_params() -> dict[str, Any]:
@@ -94,6 +96,15 @@ class Checkout:
             start_new_session=True,
         )
 
+    @contextmanager
+    def running(self, *command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+        """Start `python -m COMMAND`; what is left of its group at the end of the `with` block is killed."""
+        process = self.start(*command, **environment)
+        try:
+            yield process
+        finally:
+            kill_group(process)
+
     def run(self, *command: str, fails: bool | None = False, **environment: str) -> str:
         """Run `python -m COMMAND` to its end and return what it said.
 
@@ -101,14 +112,9 @@ class Checkout:
             AssertionError: it failed, or did not although `fails`; None for `fails` allows both. Or it hangs, or shows
                 a traceback.
         """
-        process = self.start(*command, **environment)
-        try:
-            said, _ = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
-            raise AssertionError(f"{' '.join(command)} hung for {PATIENCE} seconds") from None
+        with self.running(*command, **environment) as process:
+            said = to_its_end(process)
         assert fails is None or (process.returncode != 0) == fails, f"{' '.join(command)}: {process.returncode}\n{said}"
-        assert "Traceback (most recent call last)" not in said, said
         return said
 
     def engine(self, name: str, *more: str, fails: bool | None = False, **environment: str) -> str:
@@ -141,27 +147,6 @@ class Checkout:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, "missing" where there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
-
-
-def kill_group(process: "subprocess.Popen[str]", how: signal.Signals = signal.SIGKILL) -> None:
-    """Send a signal to every process of the group, and wait for the leader to end."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, how)
-    process.communicate()
-
-
-def wait_for(what: Any, seconds: float = PATIENCE, pause: float = 0.02) -> Any:
-    """Return the first true value that `what()` gives.
-
-    Raises:
-        AssertionError: there was none for so long.
-    """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := what():
-            return value
-        time.sleep(pause)
-    raise AssertionError(f"waited {seconds} seconds in vain")
 
 
 @contextmanager

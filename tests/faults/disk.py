@@ -2,22 +2,19 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.bench import Bench, Case, Checkout
-from tests.faults.checkout import ENGINES, digest, wait_for
+from tests.faults.bench import Bench, Case
+from tests.faults.checkout import CHECKPOINT, ENGINES, MODEL, SEEDS, TRAIN, WEIGHTS, Checkout, digest
 from tests.faults.mounts import Disk, small_disk
-from tests.faults.sentence import error_sentence, warnings
+from tests.faults.processes import held, to_its_end
+from tests.faults.sentence import UNSEEN, error_sentence, warnings
 
-MODEL, PLUS, SEEDS = "vlac_2layer", "vlac_2layer_plus", "0-1"
-TRAIN = ("vlac", "train", "--model", MODEL, "--seeds", SEEDS)
+PLUS = "vlac_2layer_plus"
 TRAIN_PLUS = ("vlac", "train", "--model", PLUS, "--seeds", SEEDS)
-WEIGHTS = f"results/train/{MODEL}/{SEEDS}"
 HINT = "run the same command again"
-UNSEEN = "MLflow does not show this run: .*`python -m vlac track` shows it later"
 
 
 @dataclass(frozen=True)
@@ -165,16 +162,17 @@ def _in_mid_training(bench: Bench, spoil: Callable[[Disk], None]) -> str:
     checkout = bench.finished()
     _remove(checkout, WEIGHTS)
     with small_disk(checkout.folder / "checkpoints") as disk:
-        former = checkout.folder / "checkpoints" / MODEL / "0.pt"
-        training = checkout.start(*TRAIN)
-        wait_for(former.exists, pause=0.001)
-        os.killpg(training.pid, signal.SIGSTOP)  # so that no checkpoint comes between
-        before = digest(former)
-        spoil(disk)
-        os.killpg(training.pid, signal.SIGCONT)
-        said, _ = training.communicate()
+        former = checkout.folder / CHECKPOINT
+
+        def between_checkpoints() -> bool:
+            return former.exists() and not any(disk.folder.rglob("*.tmp"))
+
+        with checkout.running(*TRAIN) as training:
+            with held(training, between_checkpoints):
+                before = digest(former)
+                spoil(disk)
+            said = to_its_end(training)
         assert training.returncode == 2, said
-        assert "Traceback" not in said, said
         seen = error_sentence(said, rf"checkpoints/{MODEL}/\d\.pt could not be written: ", HINT)
         assert digest(former) == before, "the former checkpoint is lost"
         disk.read_only(False)
@@ -239,16 +237,19 @@ def _whole_project(bench: Bench, engine: str) -> str:
     if engine == "dvc":
         checkout.run("vlac", "handover")
     with small_disk(checkout.folder, megabytes=64) as disk:
-        running = checkout.start(*ENGINES[engine])
-        wait_for(lambda: list(checkout.stage_processes()))
-        disk.fill()
-        said, _ = running.communicate()
+        with checkout.running(*ENGINES[engine]) as running:
+            with held(running, lambda: any(checkout.stage_processes())):
+                disk.fill()
+            said = to_its_end(running)
         assert running.returncode != 0, said
+        assert "This is a bug" not in said, said
+        seen = sorted(set(warnings(said, "disk is full|No space left")))
+        assert seen, f"the cause is not named: {said}"
         disk.free()
         checkout.engine(engine)
         checkout.run("vlac", "track")
         bench.check_whole(checkout)
-    return " / ".join(sorted({line.strip() for line in warnings(said, "disk is full|No space left")}))
+    return " / ".join(seen)
 
 
 def _remove(checkout: Checkout, *paths: str) -> None:

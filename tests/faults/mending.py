@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.faults.checkout import Checkout, digest
 from tests.faults.harm import Fault
+from tests.faults.sentence import error_sentence
 from vlac.stages import Job
 
 
@@ -56,17 +57,11 @@ def obedient(checkout: Checkout, engine: str, *more: str) -> list[str]:
             checkout.engine(engine, *more)
             return heard
         except AssertionError as failed:
-            sentence = sentence_of(str(failed))
+            sentence = error_sentence(str(failed))
             if "Traceback (most recent call last)" in str(failed) or sentence in heard:
                 raise
             heard.append(sentence)
             obey(checkout, sentence)
-
-
-def sentence_of(said: str) -> str:
-    found = re.findall(r"^\s*error: (.+)$", said, re.MULTILINE)
-    assert found, f"no sentence: {said}"
-    return str(found[-1])
 
 
 def obey(checkout: Checkout, sentence: str) -> None:

@@ -39,7 +39,8 @@ class Disk:
 
     def read_only(self, on: bool = True) -> None:
         """Refuse all writes, the superuser's too, or take them again."""
-        _mount("-o", f"remount,{'ro' if on else 'rw'}", str(self.folder))
+        failed = _mount("-o", f"remount,{'ro' if on else 'rw'}", str(self.folder))
+        assert not failed, failed
 
     def _room(self) -> int:
         state = os.statvfs(self.folder)
@@ -57,7 +58,8 @@ def small_disk(folder: Path, megabytes: int = MEGABYTES) -> Iterator[Disk]:
     with tempfile.TemporaryDirectory(prefix="vlac-disk-") as temporary:
         aside = Path(temporary)
         _copy(folder, aside)
-        _mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder))
+        if failed := _mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)):
+            raise Skipped(f"mounting is not permitted here ({failed})")
         disk = Disk(folder)
         try:
             _copy(aside, folder)
@@ -71,10 +73,10 @@ def small_disk(folder: Path, megabytes: int = MEGABYTES) -> Iterator[Disk]:
         _copy(aside, folder)
 
 
-def _mount(*arguments: str) -> None:
+def _mount(*arguments: str) -> str:
+    """Return why it failed, "" if it did not."""
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Skipped(f"mounting is not permitted here ({done.stderr.strip()})")
+    return done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
 
 
 def _copy(source: Path, target: Path) -> None:

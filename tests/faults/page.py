@@ -77,11 +77,19 @@ def honest(request: Request) -> None:
 
 @dataclass
 class Page:
-    """The server's files, how it answers at present, and what it was asked for: names and Range headers."""
+    """What a server has, does, and has done.
+
+    Attributes:
+        files: by their names.
+        answer: how it answers at present.
+        asked: the names and Range headers of all requests.
+        wrong: how many of its answers were wrong.
+    """
 
     files: dict[str, bytes]
     answer: Answer = honest
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    wrong: int = 0
     url: str = ""
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import psutil
 import yaml
 
+from tests.copied import ROOT
 from tests.faults.bench import Bench, Case
-from tests.faults.checkout import ENGINES, PATIENCE, ROOT, Checkout, kill_group, wait_for
+from tests.faults.checkout import CHECKPOINT, ENGINES, MODEL, TRAIN, WEIGHTS, Checkout
+from tests.faults.processes import PATIENCE, gone, to_its_end, wait_for
 
-TRAIN = ("vlac", "train", "--model", "vlac_2layer", "--seeds", "0-1")
-LOG = Path("logs/train/vlac_2layer/0-1.log")
 PREPARE, WORK, HANDOVER = ("vlac", "prepare"), ("vlac", "work"), ("vlac", "handover")
 SEARCH = ("snakemake", "--cores", "1", "reports/search.md")
 RUNS: dict[str, tuple[str, ...]] = {**ENGINES, "work": WORK}
@@ -71,7 +71,7 @@ def _refused(first: Sequence[str], others: Sequence[Sequence[str]], bench: Bench
     """Hold `first` in its training, see all others refused without a change, and let it end."""
     checkout = _begun(bench)
     said = []
-    with _started(checkout, first) as one:
+    with checkout.running(*first) as one:
         with _held_in_training(checkout):
             before = checkout.digests()
             for other in others:
@@ -95,11 +95,10 @@ def _at_once(number: int, bench: Bench) -> str:
     with ExitStack() as running:
         started = {}
         for name in order:
-            started[name] = running.enter_context(_started(checkout, RUNS[name]))
+            started[name] = running.enter_context(checkout.running(*RUNS[name]))
             time.sleep(random.uniform(0.0, 0.5))
         for name, process in started.items():
-            said, _ = process.communicate(timeout=PATIENCE)
-            assert "Traceback (most recent call last)" not in said, said
+            said = to_its_end(process)
             outcomes[name] = _refusal(checkout, said) if process.returncode else "done"
     assert "done" in outcomes.values(), outcomes
     for command in RUNS.values():
@@ -110,7 +109,7 @@ def _at_once(number: int, bench: Bench) -> str:
 
 def _twice_by_hand(bench: Bench) -> str:
     checkout = _begun(bench)
-    with _started(checkout, TRAIN) as one, _held_in_training(checkout) as training:
+    with checkout.running(*TRAIN) as one, _held_in_training(checkout) as training:
         said = _waits_and_takes_over(checkout, TRAIN, training)
         _ends_well(one)
     checkout.engine("snakemake")
@@ -121,9 +120,9 @@ def _twice_by_hand(bench: Bench) -> str:
 def _taken_over(engine: str, bench: Bench) -> str:
     """Kill an engine alone; the same command again waits for the training that goes on, and takes what it makes."""
     checkout = _begun(bench)
-    with _started(checkout, RUNS[engine]) as one, _held_in_training(checkout) as training:
+    with checkout.running(*RUNS[engine]) as one, _held_in_training(checkout) as training:
         one.kill()
-        one.wait()
+        one.wait(PATIENCE)
         if engine == "snakemake":
             said = checkout.engine("snakemake", fails=True)
             assert "--unlock" in said, said
@@ -135,15 +134,15 @@ def _taken_over(engine: str, bench: Bench) -> str:
 
 def _refused_by_an_orphan(bench: Bench) -> str:
     checkout = _begun(bench)
-    with _started(checkout, RUNS["dvc"]) as one:
+    with checkout.running(*RUNS["dvc"]) as one:
         with _held_in_training(checkout) as training:
             one.kill()
-            one.wait()
+            one.wait(PATIENCE)
             before = checkout.digests()
             said = _refusal(checkout, checkout.engine("snakemake", fails=True))
             assert " ".join(TRAIN) in said, said
             assert checkout.digests() == before
-        wait_for(lambda: not training.is_running() or training.status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: gone(training))
     checkout.engine("snakemake")
     bench.check_whole(checkout)
     return said
@@ -151,7 +150,7 @@ def _refused_by_an_orphan(bench: Bench) -> str:
 
 def _waits_and_takes_over(checkout: Checkout, command: Sequence[str], training: psutil.Process) -> str:
     """Give a command whose training is being made by another process, and see that it does not train itself."""
-    with _started(checkout, command) as process:
+    with checkout.running(*command) as process:
         said = _read_until(process, "waiting for that")
         training.resume()
         rest = _ends_well(process)
@@ -162,13 +161,13 @@ def _waits_and_takes_over(checkout: Checkout, command: Sequence[str], training: 
 
 def _begun(bench: Bench) -> Checkout:
     """Return a new checkout which both engines take for finished, but for one training and all that rests on it."""
-    begun = bench.folder / "begun"
+    begun = bench.kept("begun")
     if not begun.exists():
         making = bench.finished()
         making.run(*HANDOVER)
         cache = making.folder / ".dvc" / "cache" / "files" / "md5"
         for job in making.jobs:
-            if job.model == TRAIN[2] or job.stage.name == "table":
+            if job.model == MODEL or job.stage.name == "table":
                 for path in (making.folder / path for path in job.outputs):
                     md5 = hashlib.md5(path.read_bytes()).hexdigest()
                     (cache / md5[:2] / md5[2:]).unlink(missing_ok=True)  # else DVC would take it from there
@@ -183,27 +182,17 @@ def _begun(bench: Bench) -> Checkout:
 
 
 @contextmanager
-def _started(checkout: Checkout, command: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
-    """Start a command, which must have ended when the `with` block does; with an error, it is killed."""
-    process = checkout.start(*command)
-    try:
-        yield process
-    except BaseException:
-        kill_group(process)
-        raise
-
-
-@contextmanager
 def _held_in_training(checkout: Checkout) -> Iterator[psutil.Process]:
-    """Let the training that was started go on no further, for the length of a `with` block."""
+    """Let the training that was started go on no further than into its second epoch, in a `with` block."""
 
     def found() -> psutil.Process | None:
         return next((process for process, words in checkout.stage_processes() if words == list(TRAIN[1:])), None)
 
     training: psutil.Process = wait_for(found)
-    wait_for((checkout.folder / LOG).exists, pause=0.001)
+    wait_for((checkout.folder / CHECKPOINT).exists, pause=0.001)
     training.suspend()
     try:
+        assert not (checkout.folder / WEIGHTS / "model.pt").exists(), "it had ended before"
         yield training
     finally:
         with suppress(psutil.NoSuchProcess):
@@ -227,9 +216,8 @@ def _read_until(process: "subprocess.Popen[str]", words: str) -> str:
 
 
 def _ends_well(process: "subprocess.Popen[str]") -> str:
-    said, _ = process.communicate(timeout=PATIENCE)
+    said = to_its_end(process)
     assert process.returncode == 0, said
-    assert "Traceback (most recent call last)" not in said, said
     return said
 
 

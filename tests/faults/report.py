@@ -13,7 +13,7 @@ class Result:
     """What came of a case.
 
     Attributes:
-        faults: how many there really were.
+        faults: how many there really were; 0 if something was lost, when that is not known.
         seen: what the pipeline did or said, in a few words.
         lost: what went wrong, or "".
         seconds: how long the case took.

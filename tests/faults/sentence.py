@@ -2,6 +2,9 @@
 
 import re
 
+UNSEEN = "MLflow does not show this run: .*`python -m vlac track` shows it later"
+"""The warning of a stage that goes on without its view."""
+
 
 def error_sentence(said: str, *patterns: str) -> str:
     """Return the one error sentence in a command's words; an engine may show it twice, from console and log.

@@ -5,23 +5,18 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 
 from tests.faults import answers
-from tests.faults.bench import Bench, Case, Checkout
-from tests.faults.checkout import ENGINES, PATIENCE, wait_for
+from tests.faults.bench import Bench, Case
+from tests.faults.checkout import CHECKPOINT, ENGINES, TRAIN, Checkout
 from tests.faults.page import Answer, free_port, serving
-from tests.faults.sentence import error_sentence, warnings
+from tests.faults.processes import held, to_its_end
+from tests.faults.sentence import UNSEEN, error_sentence, warnings
 
-MODEL, SEEDS = "vlac_2layer", "0-1"
-TRAIN = ("vlac", "train", "--model", MODEL, "--seeds", SEEDS)
-WEIGHTS = f"results/train/{MODEL}/{SEEDS}"
-SCORES = f"results/evaluate/{MODEL}"
 TRACK = ("vlac", "track")
-UNSEEN = "MLflow does not show this run: .*`python -m vlac track` shows it later"
-
 COMMANDS = {"vlac": TRAIN, **ENGINES}
 
 LONG = 60.0
@@ -40,7 +35,7 @@ class Clock:
     @cached_property
     def undisturbed(self) -> float:
         """Seconds of the training while its view works."""
-        checkout = _untrained(self._bench)
+        checkout = self._bench.untrained()
         return _timed(checkout, *TRAIN)[1]
 
     def check(self, seconds: float) -> str:
@@ -91,7 +86,7 @@ def _case(name: str, run: Callable[..., str], *of: object) -> Case:
 
 
 def _damaged(bench: Bench, clock: Clock, damage: Callable[[Path], object]) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     store = checkout.folder / "mlflow.db"
     damage(store)
     said, seconds = _timed(checkout, *TRAIN)
@@ -104,7 +99,7 @@ def _damaged(bench: Bench, clock: Clock, damage: Callable[[Path], object]) -> st
 
 
 def _server(bench: Bench, clock: Clock, answer: Answer | None, way: str) -> str:
-    checkout = _untrained(bench, way)
+    checkout = bench.untrained(way)
     _forget(checkout)  # so that what `track` shows in the end is its own doing
     if answer:
         with serving({}, answer) as page:
@@ -122,7 +117,7 @@ def _server(bench: Bench, clock: Clock, answer: Answer | None, way: str) -> str:
 
 
 def _empty(bench: Bench, clock: Clock) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     _forget(checkout)
     (checkout.folder / "mlflow.db").touch()
     _, seconds = _timed(checkout, *TRAIN)
@@ -132,7 +127,7 @@ def _empty(bench: Bench, clock: Clock) -> str:
 
 
 def _artifacts(bench: Bench, clock: Clock) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     folder = checkout.folder / "mlartifacts"
     shutil.rmtree(folder)
     folder.touch()
@@ -145,21 +140,26 @@ def _artifacts(bench: Bench, clock: Clock) -> str:
 
 
 def _locked(bench: Bench, clock: Clock, hold: float, way: str) -> str:
-    checkout = _untrained(bench, way)
+    checkout = bench.untrained(way)
     started = time.monotonic()
-    running = checkout.start(*COMMANDS[way])
-    _wait_for_epoch(checkout)
-    with closing(sqlite3.connect(checkout.folder / "mlflow.db", timeout=60, isolation_level=None)) as other:
-        other.execute("begin exclusive")
-        try:
-            said, _ = running.communicate(timeout=hold)
-        except subprocess.TimeoutExpired:
-            said = ""
-    said += running.communicate(timeout=PATIENCE)[0] if running.returncode is None else ""
+    with checkout.running(*COMMANDS[way]) as running:
+        with closing(sqlite3.connect(checkout.folder / "mlflow.db", timeout=0, isolation_level=None)) as other:
+
+            def taken() -> bool:
+                with suppress(sqlite3.OperationalError):  # it is in use at this moment, or has been taken before
+                    other.execute("begin exclusive")
+                return other.in_transaction
+
+            with held(running, lambda: _in_mid_training(checkout) and taken()):
+                assert _in_mid_training(checkout), "the training had ended before the store was locked"
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(hold)  # what it says until then fits into the pipe
+        outlasted = running.poll() is None
+        said = to_its_end(running)
     seconds = time.monotonic() - started
     assert running.returncode == 0, said
-    assert "Traceback" not in said, said
     seen = warnings(said, UNSEEN)
+    assert seen or outlasted, f"nobody has noticed that the store was locked: {said}"
     if seen:
         checkout.run(*TRACK)
     bench.check_whole(checkout)
@@ -168,31 +168,18 @@ def _locked(bench: Bench, clock: Clock, hold: float, way: str) -> str:
 
 
 def _deleted(bench: Bench, clock: Clock) -> str:
-    checkout = _untrained(bench)
+    checkout = bench.untrained()
     started = time.monotonic()
-    running = checkout.start(*TRAIN)
-    _wait_for_epoch(checkout)
-    _forget(checkout)
-    said, _ = running.communicate(timeout=PATIENCE)
+    with checkout.running(*TRAIN) as running:
+        with held(running, lambda: _in_mid_training(checkout)):
+            _forget(checkout)
+        said = to_its_end(running)
     seconds = time.monotonic() - started
     assert running.returncode == 0, said
-    assert "Traceback" not in said, said
     checkout.run(*TRACK)
     bench.check_whole(checkout)
     words = warnings(said, UNSEEN)
     return f"{clock.check(seconds)}: {words[0] if words else 'a new store'}"
-
-
-def _untrained(bench: Bench, way: str = "vlac") -> Checkout:
-    """Return a checkout with everything but one training, and its scores and the table where an engine makes all."""
-    checkout = bench.finished()
-    shutil.rmtree(checkout.folder / WEIGHTS)
-    if way != "vlac":
-        shutil.rmtree(checkout.folder / SCORES)
-        (checkout.folder / "reports/table1.md").unlink()  # Snakemake makes nothing on the way to what is there
-    if way == "dvc":
-        checkout.run("vlac", "handover")  # of the rest; what DVC knew it would take from its cache, without a stage
-    return checkout
 
 
 def _timed(checkout: Checkout, *command: str, **environment: str) -> tuple[str, float]:
@@ -202,8 +189,10 @@ def _timed(checkout: Checkout, *command: str, **environment: str) -> tuple[str, 
     return said, time.monotonic() - started
 
 
-def _wait_for_epoch(checkout: Checkout) -> None:
-    wait_for((checkout.folder / "checkpoints" / MODEL / "0.pt").exists, pause=0.005)
+def _in_mid_training(checkout: Checkout) -> bool:
+    """Return whether the training runs and has come to a checkpoint of its first seed, and not yet of its second."""
+    reached = [path.name for path in (checkout.folder / CHECKPOINT).parent.glob("*.pt")]
+    return reached == ["0.pt"] and any(words == list(TRAIN[1:]) for _, words in checkout.stage_processes())
 
 
 def _forget(checkout: Checkout) -> None:

@@ -8,17 +8,20 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
 from tests.faults.checkout import Checkout
+from tests.faults.processes import gone
 from vlac.params.schema import seeds_of
 from vlac.stages import Job
 
 TRAININGS = ("train_vlae", "train")
+
+STARTING, COMPUTING = "as it starts", "while it computes"
 
 CPU_SECONDS = {"train_vlae": 4.0, "train": 6.0}
 """About what a process of the stage computes until its end, imports included; of any other stage `OTHERS`."""
@@ -38,12 +41,19 @@ class Kill:
         victim: "process", which is the stage's; "engine" alone; or the engine's whole "group", as by Ctrl-C.
         how: the signal.
         moment: a key of `MOMENTS`.
+        missed: how many times its moment did not come, because the process had ended before.
     """
 
     stage: str
     victim: str
     how: signal.Signals
     moment: str
+    missed: int = 0
+
+    def again(self, stage: str) -> "Kill":
+        """Return the same kill for a process of a stage that is still to come, at an earlier moment."""
+        moment = STARTING if self.moment == COMPUTING else COMPUTING
+        return replace(self, stage=stage, moment=moment, missed=self.missed + 1)
 
 
 class Hit(NamedTuple):
@@ -129,11 +139,17 @@ def _group(process: psutil.Process) -> int | None:
 def _until(scene: Scene, come: Callable[[], bool], pause: float) -> bool:
     """Wait until `come()` is true; return whether the process is still there then."""
     with suppress(psutil.NoSuchProcess):
-        while scene.process.is_running() and scene.process.status() != psutil.STATUS_ZOMBIE:
+        while not gone(scene.process):
             if come():
                 return True
             time.sleep(pause)
     return False
+
+
+def _starting(scene: Scene) -> bool:
+    """Wait for a fraction of a second, in which Python imports."""
+    time.sleep(scene.random.uniform(0.0, 0.3))
+    return not gone(scene.process)
 
 
 def _computing(scene: Scene) -> bool:
@@ -169,9 +185,10 @@ def _between_its_outputs(scene: Scene) -> bool:
 
 
 MOMENTS: dict[str, Callable[[Scene], bool]] = {
-    "while it computes": _computing,
+    COMPUTING: _computing,
     "after an epoch": _after_an_epoch,
     "while it writes a checkpoint": _writing_a_checkpoint,
     "between its outputs": _between_its_outputs,
+    STARTING: _starting,
 }
 """What waits for the moment, and returns whether the process is still there."""
