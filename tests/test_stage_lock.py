@@ -171,3 +171,9 @@ def test_a_file_system_without_locks_is_told(
 def test_a_command_is_shown_as_it_was_typed() -> None:
     assert command_line(["/env/lib/snakemake/__main__.py", "--cores", "2"]) == "python -m snakemake --cores 2"
     assert command_line(["/env/bin/snakemake", "reports/a b.md"]) == "snakemake 'reports/a b.md'"
+
+
+def test_a_full_disk_costs_the_holders_name_and_nothing_else() -> None:
+    lock = Lock(Path("/dev/full"))
+    assert lock.take()
+    lock.close()

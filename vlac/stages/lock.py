@@ -84,7 +84,8 @@ class Lock:
         if self._alone:
             self._sign(None)
         if self._file:
-            self._file.close()
+            with suppress(OSError):  # what could not be written before is tried again, and fails again
+                self._file.close()
 
     def _flock(self, how: int) -> bool:
         if not self._file:
