@@ -120,7 +120,7 @@ def discrepancies(project: Project, change: Change, snakemake: bool = True, dvc:
     said = []
     with change.make(project):
         if snakemake:
-            plan = project.found_by_snakemake(change.file)
+            plan = project.found_by_snakemake()
             by_manifests = change.maker or change.concerns  # a result differs from the manifest of who made it
             said += _differences(change, "Snakemake's records", change.concerns, plan.seen["its records"])
             said += _differences(change, "Snakemake's look at the manifests", by_manifests, plan.seen["the manifests"])
