@@ -1,6 +1,5 @@
 """A copy of the project whose stages take no time, and what Snakemake and DVC would do in it."""
 
-import asyncio
 import contextlib
 import functools
 import io
@@ -176,20 +175,19 @@ class Project:
         dag = self._dag(targets, forced)
         return {job.shellcmd for job in dag.jobs if job.shellcmd and dag.reason(job)}
 
-    def found_by_snakemake(self) -> Plan:
-        """Return what Snakemake finds changed."""
+    def found_by_snakemake(self, file: str = "") -> Plan:
+        """Return what Snakemake finds changed, in parameters or in a file that was changed just now."""
         dag = self._dag()
         real = [job for job in dag.jobs if job.shellcmd]
-        rerun = frozenset(job.shellcmd for job in real if dag.reason(job))
-        by_manifests = frozenset(job.shellcmd for job in real if not dag.forcefiles.isdisjoint(job.output))
-        # The same question without what the manifests have forced.
-        dag.forcefiles.clear()
-        dag._reason.clear()
-        with inside(self.folder):
-            asyncio.run(dag.update_needrun())
         changed = dag.workflow.persistence.params_changed
-        by_records = frozenset(job.shellcmd for job in real if changed(job) or dag.reason(job).updated_input)
-        return Plan({"its records": by_records, "the manifests": by_manifests}, rerun)
+        seen = {
+            "its records": {job.shellcmd for job in real if changed(job) or file in job.input},
+            "the manifests": {job.shellcmd for job in real if not dag.forcefiles.isdisjoint(job.output)},
+        }
+        return Plan(
+            {way: frozenset(commands) for way, commands in seen.items()},
+            frozenset(job.shellcmd for job in real if dag.reason(job)),
+        )
 
     def in_dvc(self) -> dict[str, Seen]:
         """Return DVC's stages by their commands."""
