@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from vlac.stages.manifest import read_manifest, sealed
 
 from .damage import damaged
 from .judge import note
-from .params import VALUES
+from .params import VALUES, places
 from .project import MODEL, READ_BY, READERS, project
 from .words import SPRUNG
 
@@ -115,19 +114,12 @@ def vouched_for(root: Path, name: str) -> bool:
         return bool(named) and set(named) == {sha256(Path(name))}
 
 
-def _places(content: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    inside = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in inside:
-        yield (*above, key)
-        yield from _places(value, (*above, key))
-
-
 def _changed(draw: st.DrawFn, content: Any, values: st.SearchStrategy[Any]) -> Any:
     """Return nested lists and mappings with another value somewhere, or none, or something else altogether."""
-    places = list(_places(content))
-    if not places or draw(st.integers(0, 9)) == 0:
+    found = list(places(content))
+    if not found or draw(st.integers(0, 9)) == 0:
         return draw(values)
-    *above, last = draw(st.sampled_from(places))
+    *above, last = draw(st.sampled_from(found))
     section = content
     for part in above:
         section = section[part]
