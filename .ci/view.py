@@ -1,8 +1,10 @@
 """See that the MLflow view made again from a project's files equals the one logged live: python .ci/view.py FOLDER.
 
-The store is moved aside, made again by `python -m vlac track`, compared and put back.
+The store is moved aside, made again by `python -m vlac track`, compared and put back. Nothing of either store is
+deleted before that one is back in its place: where something fails, what is not there is in a folder `.view-*`.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,15 +19,18 @@ from view_dump import counts, differences, dump, set_aside  # noqa: E402
 def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     live = dump(folder)
-    with tempfile.TemporaryDirectory(prefix=".view-", dir=folder) as aside:
-        kept, again = Path(aside, "live"), Path(aside, "again")
+    aside = Path(tempfile.mkdtemp(prefix=".view-", dir=folder))
+    kept, again = aside / "live", aside / "again"
+    try:
         set_aside(folder, kept)
         try:
             subprocess.run([sys.executable, "-m", "vlac", "track"], cwd=folder, check=True)
             rebuilt = dump(folder)
-            set_aside(folder, again)
         finally:
-            set_aside(kept, folder)
+            set_aside(folder, again)
+    finally:
+        set_aside(kept, folder)
+    shutil.rmtree(aside)
     found = differences(live, rebuilt)
     for line in found:
         print(f"the live view and the one made again: {line}")

@@ -7,7 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,9 +170,9 @@ class Project:
             if job.shellcmd
         }
 
-    def planned_by_snakemake(self, *targets: str) -> set[str]:
-        """Return the commands that Snakemake would run, for its default target or those given."""
-        dag = self._dag(targets)
+    def planned_by_snakemake(self, *targets: str, forced: Collection[str] = ()) -> set[str]:
+        """Return the commands that Snakemake would run, for its default target or those given, with --forcerun."""
+        dag = self._dag(targets, forced)
         return {job.shellcmd for job in dag.jobs if job.shellcmd and dag.reason(job)}
 
     def found_by_snakemake(self, file: str = "") -> Plan:
@@ -222,11 +222,11 @@ class Project:
         ):
             yield repo
 
-    def _dag(self, targets: tuple[str, ...] = ()) -> Any:
+    def _dag(self, targets: Collection[str] = (), forced: Collection[str] = ()) -> Any:
         quiet = OutputSettings(quiet={Quietness.ALL})
         with inside(self.folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
             workflow = api.workflow(resource_settings=ResourceSettings(cores=64), snakefile=Path("Snakefile"))
-            settings = DAGSettings(targets=set(targets))
+            settings = DAGSettings(targets=set(targets), forcerun=set(forced))
             workflow.dag(settings).summary()  # builds the graph; the API has no call that returns it
             return workflow._workflow.dag
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 from copied import ROOT
-from engines import Project
+from engines import Project, inside
 
 from vlac.params.schema import Params
 from vlac.stages.definitions import code_files, jobs
+from vlac.stages.stale import sort_out
 
 # A model of every kind, and a source that allows every value of the other parameters.
 SMALL: dict[str, Any] = yaml.safe_load((ROOT / "presets" / "tiny.yaml").read_text())
@@ -115,7 +116,10 @@ def of_results(params: Params) -> Iterator[Change]:
 
 
 def discrepancies(project: Project, change: Change, snakemake: bool = True, dvc: bool = True) -> list[str]:
-    """Make the change, ask the engines, undo it, and say where an engine does not see it in just whom it concerns."""
+    """Make the change, ask the engines, undo it, and say where an engine does not see it in just whom it concerns.
+
+    Snakemake's rules ask the manifests; what those say by themselves, for the table and the hand-over, goes with it.
+    """
     rerun = and_all_after(change.concerns | change.maker, project.params)  # who made a changed file makes it again
     said = []
     with change.make(project):
@@ -125,6 +129,9 @@ def discrepancies(project: Project, change: Change, snakemake: bool = True, dvc:
             said += _differences(change, "Snakemake's records", change.concerns, plan.seen["its records"])
             said += _differences(change, "Snakemake's look at the manifests", by_manifests, plan.seen["the manifests"])
             said += _differences(change, "Snakemake's plan", rerun, plan.rerun)
+            with inside(project.folder):
+                left = {job.command for job in sort_out(project.params)[1]}
+            said += _differences(change, "The hashes", rerun, left)
         if dvc:
             plan = project.found_by_dvc()
             said += _differences(change, "DVC", change.concerns, plan.seen["dvc.lock"])

@@ -108,11 +108,12 @@ def test_a_web_page_is_refused_and_what_has_arrived_is_kept(server: Server, tmp_
 def test_a_crawling_server_is_given_up_and_every_byte_kept(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "TIMEOUT", 1.0)
+    monkeypatch.setattr(fetch, "PAUSES", (0.0,))
     server.pause = 0.01
-    with pytest.raises(VlacError, match=r"could not be fetched: only \d+ bytes came in 0 seconds"):
+    with pytest.raises(VlacError, match=r"could not be fetched: only \d+ bytes came in \d seconds"):
         fetch.fetch(f"{server.url}/file", tmp_path / "file.part")
-    assert len(server.asked) == 4
+    assert len(server.asked) == 2
     found = (tmp_path / "file.part").read_bytes()
     assert len(found) > 8
     assert found == CONTENT[: len(found)]

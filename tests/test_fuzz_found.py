@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import tracked
 from tiny import tiny_spec, tiny_trainer
 
 from vlac.cli import main
@@ -20,6 +21,9 @@ from vlac.models.load import load_models, read_archive, write_archive
 from vlac.params import load_params
 from vlac.params.trials import load_search
 from vlac.pipeline import figures
+from vlac.stages import STAGES, Job
+from vlac.stages.manifest import read_manifest
+from vlac.tracking.content import finished_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (ROOT / "presets" / "tiny.yaml").read_text()
@@ -176,3 +180,47 @@ def test_a_history_that_no_curve_can_be_drawn_of(change: str, said: str, tmp_pat
     history.to_csv(tmp_path / "history.csv", index=False)
     with pytest.raises(VlacError, match=rf"history\.csv .*{said}"):
         figures._history(tmp_path / "history.csv", trainer.model)
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "to", "said"),
+    [
+        ("history.csv", "epoch", None, "has no column epoch"),
+        ("history.csv", "epoch", float("inf"), "has an epoch that is no number"),
+        ("history.csv", "epoch", float("nan"), "has an epoch that is no number"),
+        ("scores.csv", "rung", None, "has no column rung"),
+        ("factors.csv", "rung", None, "has no column rung"),
+        ("factors.csv", "value", None, "has no column value"),
+    ],
+)
+def test_a_table_that_its_manifest_vouches_for_and_the_view_cannot_show(
+    file: str, column: str, to: float | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tracked.project(tmp_path))
+    tables = tracked.tables
+
+    def spoilt(job: Job) -> dict[str, pd.DataFrame]:
+        other = tables(job)
+        if file in other:
+            other[file] = other[file].drop(columns=column) if to is None else other[file].assign(**{column: to})
+        return other
+
+    training, scored = tracked.ONE_LAYER, replace(tracked.ONE_LAYER, stage=STAGES["evaluate"])
+    tracked.finish(training)
+    tracked.finish(scored)
+    assert len(finished_runs(training, load_params())) == 2
+    monkeypatch.setattr(tracked, "tables", spoilt)
+    tracked.finish(training)
+    tracked.finish(scored)
+    with pytest.raises(VlacError, match=rf"{file} {said}\. Run its stage again"):
+        finished_runs(training, load_params())
+
+
+@pytest.mark.parametrize("value", ["-Infinity", "NaN", "[" * 400 + "]" * 400])
+def test_a_manifest_that_cannot_be_written_again(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = Job(STAGES["rung"])
+    job.manifest.parent.mkdir(parents=True)
+    job.manifest.write_text(f'{{"job": {value}, "seal": "0"}}')
+    with pytest.raises(VlacError, match=r"rung/manifest\.json is damaged\."):
+        read_manifest(job)

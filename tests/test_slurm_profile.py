@@ -13,6 +13,7 @@ import pytest
 import yaml
 from copied import ROOT
 from engines import Project
+from snakemake.workflow import Workflow
 
 from vlac.params.schema import seeds_of
 from vlac.stages.definitions import jobs
@@ -76,11 +77,25 @@ def small(device: str) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_every_job_says_what_it_needs(device: str, tmp_path: Path) -> None:
-    project = Project.make(tmp_path, small(device))
-    asked = project.asked_of_machines()
-    params = project.params
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project.make(tmp_path_factory.mktemp("made"), small("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("device", "here", "cards"),
+    [("cpu", True, 0), ("cuda", True, 1), ("cuda", False, 1), ("auto", True, 1), ("auto", False, 0)],
+)
+def test_every_job_says_what_it_needs(
+    device: str, here: bool, cards: int, made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`here` is whether jobs run on this machine, which has a card, or are submitted."""
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(Workflow, "local_exec", here)
+    with made.changed("training", "device", to=device):
+        asked, params = made.asked_of_machines(), made.params
     for job in jobs(params):
         needs = asked[job.command]
         assert needs["mem_mb"] >= 500
@@ -89,7 +104,7 @@ def test_every_job_says_what_it_needs(device: str, tmp_path: Path) -> None:
         seeds = min(params.training.at_once, len(seeds_of(job.seeds))) if training else 1
         threads = 3 * seeds if training or torch or job.stage.name == "figures" else 1
         assert needs["_cores"] == threads
-        assert needs.get("gpu", 0) == int(device == "cuda" and (training or torch))
+        assert needs.get("gpu", 0) == cards * (training or torch)
         assert needs["local"] == (job.stage.name in ("download", "rung", "table"))
 
 
@@ -104,12 +119,10 @@ def test_memory_grows_with_the_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("device", "cards"), [("cuda", "--gpus=1"), ("auto", None)])
-def test_jobs_go_through_slurm_as_their_rules_say(
-    device: str, cards: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
-    project = Project.make(tmp_path / "project", small(device))
+def test_jobs_go_through_slurm_as_their_rules_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
+    assert not slurm.common_settings.local_exec  # on which a device `auto` depends
+    project = Project.make(tmp_path / "project", small("cuda"))
     calls = tmp_path / "calls"
     calls.mkdir()
     (tmp_path / "bin").mkdir()
@@ -139,6 +152,6 @@ def test_jobs_go_through_slurm_as_their_rules_say(
         assert call[call.index("--mem") + 1] == str(needs["mem_mb"])
         assert call[call.index("-t") + 1] == str(needs["runtime"])
         assert f"--cpus-per-task={needs['_cores']}" in call
-        assert [word for word in call if word.startswith("--gpus")] == [cards] * bool(cards)
+        assert [word for word in call if word.startswith("--gpus")] == ["--gpus=1"]
         assert "--requeue" in call
     assert (project.folder / "environment").read_text().split() == ["later"] * 2

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -105,8 +106,11 @@ def test_the_second_process_of_a_job_takes_what_the_first_has_made(
     first.start()
     assert begun.wait(60)
     second.start()
+    deadline = time.monotonic() + 60
     while "waiting for that" not in caplog.text:
         assert second.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     go_on.set()
     first.join(60)
     second.join(60)

@@ -50,9 +50,9 @@ def dump(folder: Path) -> Runs:
 
 
 def set_aside(folder: Path, to: Path) -> None:
-    """Move the store of a project's folder, with its artifacts, into another folder of the same disk."""
+    """Move what there is of the store of a project's folder, artifacts too, into another folder of the same disk."""
     to.mkdir(parents=True, exist_ok=True)
-    for path in (*folder.glob("mlflow.db*"), folder / "mlartifacts"):
+    for path in (*folder.glob("mlflow.db*"), *folder.glob("mlartifacts")):
         os.replace(path, to / path.name)
 
 

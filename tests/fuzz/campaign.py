@@ -1,6 +1,7 @@
 """Many inputs of one kind, drawn by Hypothesis from a seed, each judged and counted."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from .judge import Tally, judge
+from .judge import NOTES, Failure, Tally, judge
+from .words import SPRUNG
 
 
 def campaign(kind: str, inputs: SearchStrategy[Any], work: Callable[[Any], None], count: int, number: int) -> Tally:
@@ -23,6 +25,13 @@ def campaign(kind: str, inputs: SearchStrategy[Any], work: Callable[[Any], None]
         number: the seed.
     """
     tally = Tally(kind)
+    NOTES.clear()
+
+    def watched(content: Any) -> None:
+        try:
+            work(content)
+        finally:
+            refuse_sprung(Path())
 
     @seed(number)
     @settings(
@@ -34,11 +43,25 @@ def campaign(kind: str, inputs: SearchStrategy[Any], work: Callable[[Any], None]
     )
     @given(inputs)
     def each(content: Any) -> None:
-        tally.add(judge(lambda: work(content)), content)
+        tally.add(judge(lambda: watched(content)), content)
 
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         each()
-        left = list(Path().rglob("*SPRUNG*"))
-    if left:
-        tally.failures.append((f"a file was made by what stands in an input: {left}", b""))
+    tally.notes.update(NOTES)
     return tally
+
+
+def refuse_sprung(folder: Path) -> None:
+    """Delete what a sprung trap has made in a folder.
+
+    Raises:
+        Failure: there was something.
+    """
+    left = list(folder.rglob(f"*{SPRUNG}*"))
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if left:
+        raise Failure(f"a file was made by what stands in the input: {', '.join(map(str, left))}")

@@ -1,7 +1,9 @@
 """The same wrong parameters met by the engines themselves, in a copy of the project."""
 
+import atexit
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from tests.copied import copy_workflow
 from vlac.errors import VlacError
 from vlac.params import load_params
 
+from .campaign import refuse_sprung
 from .judge import Failure
 
 SECONDS = 110
@@ -21,6 +24,7 @@ SECONDS = 110
 def project() -> Path:
     """Return a folder with the workflow and the package."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-engines-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     copy_workflow(folder)
     return folder
 
@@ -32,9 +36,17 @@ def plan(content: bytes) -> None:
 
     Raises:
         VlacError: what Snakemake says is wrong.
-        Failure: an engine shows a traceback, or Snakemake takes what the command line refuses, or the other way round.
+        Failure: an engine shows a traceback or springs a trap, or Snakemake takes what the command line refuses, or the
+            other way round.
     """
     (project() / "params.yaml").write_bytes(content)
+    try:
+        _plan()
+    finally:
+        refuse_sprung(project())
+
+
+def _plan() -> None:
     dvc = _run("dvc", "status")
     _refuse("Traceback" in dvc.stdout, f"DVC: {dvc.stdout[-1500:]}")
     _refuse(dvc.returncode != 0 and "ERROR: " not in dvc.stdout, f"DVC without a word: {dvc.stdout[-1500:]}")

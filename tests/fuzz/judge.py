@@ -30,6 +30,10 @@ LONGEST = 1200
 """Most characters of a sentence."""
 
 
+NOTES: Counter[str] = Counter()
+"""What workers have noted of their inputs in this campaign."""
+
+
 class Hang(BaseException):
     """An input took too long; no Exception, so that nothing in the product takes it for a damaged file."""
 
@@ -103,6 +107,11 @@ def command(*arguments: str) -> str:
     raise VlacError(lines[-1].removeprefix("error: "))
 
 
+def note(what: str) -> None:
+    """Have the tally count that this holds of an input."""
+    NOTES[what] += 1
+
+
 def wrong_with(sentence: str) -> str:
     """Return what makes a sentence unfit to be read, or ""."""
     if len(sentence) > LONGEST:
@@ -120,6 +129,7 @@ class Tally:
     results: int = 0
     sentences: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, Any]] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     largest: float = 0.0
 
@@ -146,6 +156,7 @@ class Tally:
             f"largest {self.largest:.0f} MB"
         ]
         lines += [f"  {count:6}  {sentence}" for sentence, count in self.sentences.most_common(12)]
+        lines += [f"  {count:6}  {what}" for what, count in sorted(self.notes.items())]
         return "\n".join(lines)
 
 

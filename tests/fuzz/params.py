@@ -65,18 +65,19 @@ def files(draw: st.DrawFn, paths: list[Path]) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _places(content: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(content: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the keys and indices that lead to each value in nested mappings and lists."""
     inside = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in inside:
         yield (*above, key)
-        yield from _places(value, (*above, key))
+        yield from places(value, (*above, key))
 
 
 def _other_values(draw: st.DrawFn, path: Path) -> str:
     content = copy.deepcopy(shipped(path))
     as_text: list[str] = []
     for _ in range(draw(st.integers(1, 3))):
-        *above, last = draw(st.sampled_from(list(_places(content))))
+        *above, last = draw(st.sampled_from(list(places(content))))
         section = content
         for part in above:
             section = section[part]
@@ -97,7 +98,7 @@ def _other_values(draw: st.DrawFn, path: Path) -> str:
                 section.append(value)
             case "wrap":
                 section[last] = [section[last]] * draw(st.sampled_from([1, 2, 1500]))
-        if not list(_places(content)):
+        if not list(places(content)):
             break
     # No aliases by chance: they have cases of their own.
     dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})

@@ -1,5 +1,6 @@
 """A small finished project with a pack of it, and the commands that read its files."""
 
+import atexit
 import copy
 import functools
 import shutil
@@ -102,6 +103,7 @@ READ_BY = {
 def project() -> Path:
     """Return a folder with a small experiment, all of it run by the real stages, and a pack of it."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-project-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     values = copy.deepcopy(shipped(ROOT / "presets" / "tiny.yaml"))
     values["data"] |= {"holdout": 60, "digits": {"train": 200, "test": 100, "seed": 1}}
     values["network"] = {"channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}

@@ -1,10 +1,8 @@
 """Wrong result files: manifests, scores, arrays, weights and checkpoints of a small project, met by their readers."""
 
-import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +12,15 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from vlac.errors import VlacError
+from vlac.files import json_bytes, sha256
+from vlac.params import load_params
+from vlac.stages import jobs
+from vlac.stages.manifest import read_manifest, sealed
+
 from .damage import damaged
-from .params import VALUES
+from .judge import note
+from .params import VALUES, places
 from .project import MODEL, READ_BY, READERS, project
 from .words import SPRUNG
 
@@ -31,6 +36,7 @@ class Trap:
 class Given:
     """A file of the project with other bytes, who reads it, and whether the manifests are made to fit."""
 
+    pattern: str
     path: str
     content: bytes
     reader: str
@@ -49,7 +55,8 @@ def files(draw: st.DrawFn) -> Given:
     else:
         other = {".json": _json, ".csv": _csv, ".npz": _npz, ".pt": _pt}[path.suffix](draw, content)
     reader = draw(st.sampled_from(READ_BY[pattern]))
-    return Given(path.relative_to(project()).as_posix(), other, reader, draw(st.sampled_from([True, True, False])))
+    fits = draw(st.sampled_from([True, True, False]))
+    return Given(pattern, path.relative_to(project()).as_posix(), other, reader, fits)
 
 
 def read(given: Given) -> None:
@@ -62,9 +69,13 @@ def read(given: Given) -> None:
     shutil.copytree(project(), "project", symlinks=True)
     with chdir("project"):
         Path(given.path).write_bytes(given.content)
-        if given.fits and not given.path.endswith("manifest.json"):
-            root = Path("pack" if given.path.startswith("pack/") else ".")
-            _make_fit(root, given.path.removeprefix("pack/"), hashlib.sha256(given.content).hexdigest())
+        root = Path("pack" if given.path.startswith("pack/") else ".")
+        name = given.path.removeprefix("pack/")
+        if given.fits:
+            make_fit(root, name)
+        note(given.pattern)
+        if vouched_for(root, name):
+            note(f"{given.pattern}, vouched for by manifests")
         if given.reader == "unpack":  # what is here already is not fetched
             shutil.rmtree("results/train", ignore_errors=True)
             shutil.rmtree("checkpoints", ignore_errors=True)
@@ -73,28 +84,42 @@ def read(given: Given) -> None:
         READERS[given.reader]()
 
 
-def _make_fit(root: Path, name: str, digest: str) -> None:
-    for path in root.glob("results/**/manifest.json"):
-        manifest = json.loads(path.read_text())
-        for part in ("inputs", "outputs"):
-            if name in manifest[part]:
-                manifest[part][name] = digest
-        path.write_text(json.dumps(manifest))
+def make_fit(root: Path, name: str) -> None:
+    """Have the manifests under `root` vouch for the bytes of a file as they are now, and for each other as well."""
+    changed = [name]
+    while changed:
+        named = changed.pop()
+        for path in (*root.glob("results/**/manifest.json"), *root.glob("data/**/manifest.json")):
+            if path == root / name:
+                continue  # it has what was drawn for it
+            manifest = json.loads(path.read_text())
+            parts = [manifest[part] for part in ("inputs", "outputs") if named in manifest[part]]
+            if parts:
+                for part in parts:
+                    part[named] = sha256(root / named)
+                del manifest["seal"]
+                path.write_bytes(json_bytes(sealed(manifest)))
+                changed.append(path.relative_to(root).as_posix())
 
 
-def _places(content: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    inside = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in inside:
-        yield (*above, key)
-        yield from _places(value, (*above, key))
+def vouched_for(root: Path, name: str) -> bool:
+    """Return whether manifests under `root` name the file, and all that do, name its bytes as they are now."""
+    params = load_params()
+    with chdir(root):
+        try:
+            manifests = [read_manifest(job) for job in jobs(params) if job.manifest.exists()]
+            named = [each[part][name] for each in manifests for part in ("inputs", "outputs") if name in each[part]]
+        except (VlacError, KeyError, TypeError):
+            return False
+        return bool(named) and set(named) == {sha256(Path(name))}
 
 
 def _changed(draw: st.DrawFn, content: Any, values: st.SearchStrategy[Any]) -> Any:
     """Return nested lists and mappings with another value somewhere, or none, or something else altogether."""
-    places = list(_places(content))
-    if not places or draw(st.integers(0, 9)) == 0:
+    found = list(places(content))
+    if not found or draw(st.integers(0, 9)) == 0:
         return draw(values)
-    *above, last = draw(st.sampled_from(places))
+    *above, last = draw(st.sampled_from(found))
     section = content
     for part in above:
         section = section[part]
@@ -106,7 +131,16 @@ def _changed(draw: st.DrawFn, content: Any, values: st.SearchStrategy[Any]) -> A
 
 
 def _json(draw: st.DrawFn, content: bytes) -> bytes:
-    return json.dumps(_changed(draw, json.loads(content), VALUES)).encode()
+    """Return other JSON; a manifest has a right seal half of the time."""
+    found = json.loads(content)
+    seal = found.pop("seal", None) if isinstance(found, dict) and draw(st.booleans()) else None
+    other = _changed(draw, found, VALUES)
+    if seal and isinstance(other, dict):
+        try:
+            return json_bytes(sealed(other))
+        except ValueError:  # it has a number that JSON does not know
+            pass
+    return json.dumps(other).encode()
 
 
 CELLS = [

@@ -111,7 +111,7 @@ def finished_runs(job: Job, params: Params) -> list[Content]:
 
 
 def _finished(job: Job, seed: int, params: Params, manifest: Manifest) -> Content:
-    history = _rows(_output(job, "history.csv"), seed)
+    history = _history(job, seed)
     content = training_run(job, seed, params, history)
     artifacts = [(path, "train") for path in (_output(job, "history.csv"), job.manifest, job.log) if path.exists()]
     values: dict[str, Any] = {}
@@ -139,12 +139,12 @@ def _trial(job: Job, params: Params) -> list[Content]:
         return []
     seed = int(job.seeds)
     values: dict[str, Any] = {}
-    for row in _rows(_output(job, "scores.csv"), seed):
+    for row in _rows(_output(job, "scores.csv"), seed, "rung", "main", "failed_in_epoch", "images_seen"):
         values |= {name: row.pop(name) for name in ("failed_in_epoch", "images_seen")}
         if row["rung"] == row["rung"]:  # NaN in a trial that failed
             values |= {f"holdout.rung{row['rung']:.0f}.{name}": value for name, value in row.items() if name != "main"}
             values |= {f"holdout.{name}": value for name, value in row.items() if row["main"] == 1 and name != "main"}
-    content = training_run(job, seed, params, _rows(_output(job, "history.csv"), seed))
+    content = training_run(job, seed, params, _history(job, seed))
     artifacts = tuple((path, "trial") for path in (*job.outputs, job.log) if path.exists())
     return [replace(content, points=content.points | _points(values, 0), artifacts=artifacts)]
 
@@ -152,14 +152,14 @@ def _trial(job: Job, params: Params) -> list[Content]:
 def _scores(job: Job, seed: int) -> dict[str, Any]:
     """Return the final scores of one seed by the name of their metric."""
     values: dict[str, Any] = {}
-    for row in _rows(_output(job, "scores.csv"), seed) if job.stage.name != "figures" else []:
+    for row in _rows(_output(job, "scores.csv"), seed, "rung") if job.stage.name != "figures" else []:
         rung = row.pop("rung")
         if job.stage.name == "probe":
             values |= {f"probe.rung{rung:.0f}.{name}": value for name, value in row.items()}
         else:
             values |= {"test.rung": rung} | {f"test.{name}": value for name, value in row.items()}
     if job.stage.name == "evaluate":
-        for row in _rows(_output(job, "factors.csv"), seed):
+        for row in _rows(_output(job, "factors.csv"), seed, "rung", "factor", "measure", "value"):
             values[f"test.rung{row['rung']:.0f}.{row['factor']}.{row['measure']}"] = row["value"]
     return values
 
@@ -216,10 +216,19 @@ def _output(job: Job, name: str) -> Path:
     return next(path for path in job.outputs if path.name == name)
 
 
-def _rows(path: Path, seed: int) -> list[dict[str, Any]]:
+def _history(job: Job, seed: int) -> list[dict[str, Any]]:
+    path = _output(job, "history.csv")
+    rows = _rows(path, seed, "epoch")
+    if not all(math.isfinite(row["epoch"]) for row in rows):
+        raise VlacError(f"{path} has an epoch that is no number.", "Run its stage again.")
+    return rows
+
+
+def _rows(path: Path, seed: int, *needed: str) -> list[dict[str, Any]]:
     table = read_csv(path, ("factor", "measure"))
-    if "seed" not in table:
-        raise VlacError(f"{path} has no column seed.", "Run its stage again.")
+    for name in ("seed", *needed):
+        if name not in table:
+            raise VlacError(f"{path} has no column {name}.", "Run its stage again.")
     return [
         {str(name): value for name, value in row.items()}
         for row in table[table.seed == seed].drop(columns="seed").to_dict("records")
