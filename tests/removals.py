@@ -1,6 +1,6 @@
 """Take one entry out of dvc.yaml, and see that the check of tests/sensitivity.py misses it: for each entry in turn.
 
-`PYTHONPATH=. python tests/removals.py` does it for all of them, in a minute or two; tests/test_removals.py for a few.
+`PYTHONPATH=. python tests/removals.py` does it for all of them, in a minute or two; the tests for a few.
 """
 
 import contextlib
