@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,12 +20,14 @@ from tiny import tiny_project, tiny_trainer
 from vlac.data import download, fetch
 from vlac.data.split import Split, with_factors
 from vlac.errors import VlacError
+from vlac.files import write_text
 from vlac.models.pretext import Pretext as Network
 from vlac.node.checkpoints import carry_checkpoints
+from vlac.node.pack import pack as make_pack
 from vlac.node.unpack import unpack
 from vlac.params import load_params
 from vlac.params.schema import Pretext
-from vlac.stages import STAGES, jobs
+from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.training.device import Device, settle
 from vlac.training.pretext import PretextTrainer
 
@@ -226,3 +229,28 @@ def test_dvc_hands_a_name_on_as_one_word(place: tuple[str, ...], value: Any, pro
         )
     assert not [*tmp_path.rglob("sprung*"), *project.folder.rglob("sprung*")]
     assert yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train"]["cmd"] == "python -m vlac train ${item}"
+
+
+def test_what_lies_behind_a_link_or_in_a_circle_of_links_in_a_pack_is_left_there(pack: Path, tmp_path: Path) -> None:
+    job = Job(STAGES["train"], model="vlac", seeds="2")
+    run_stage(job, lambda params: [write_text(path, "made") for path in job.outputs[:-1]])
+    (pack / "results/train").mkdir(parents=True)
+    shutil.move("results/train/vlac", pack / "results/train")
+    assert unpack(pack, load_params()).brought == [job]
+
+    shutil.rmtree("results/train")
+    shutil.move(pack / "results/train/vlac", tmp_path / "elsewhere")
+    (pack / "results/train/vlac").symlink_to(tmp_path / "elsewhere")
+    (pack / "checkpoints/vlac").mkdir(parents=True)
+    (pack / "checkpoints/vlac/0.pt").symlink_to("0.pt")
+    seen = unpack(pack, load_params())
+    assert seen.brought == []
+    assert len([sentence for sentence in seen.refused if "is a link or lies behind one" in sentence]) == 2
+
+
+def test_a_first_pack_that_was_stopped_at_its_start_can_be_made_again(pack: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    (new / "logs").mkdir(parents=True)
+    (new / "logs/run.lock").touch()
+    make_pack(new, load_params())
+    assert (new / "params.json").is_file()

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd  # costs half a second, which every call of an engine would pay
 
 Content = TypeVar("Content")
+
+PART = 2**20
+"""Bytes that are copied at a time."""
 
 
 @contextmanager
@@ -100,7 +102,8 @@ def copy_file(source: Path, target: Path) -> None:
         VlacError: the one cannot be read, or the other cannot be written.
     """
     with _reading(source) as original, atomic(target) as copy:
-        shutil.copyfileobj(original, copy)
+        for part in _parts(source, original):
+            copy.write(part)
 
 
 def json_bytes(content: Any) -> bytes:
@@ -173,6 +176,14 @@ def sha256(path: Path) -> str:
 def _reading(path: Path) -> io.BufferedReader:
     try:
         return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _parts(path: Path, file: io.BufferedReader) -> Iterator[bytes]:
+    try:
+        while part := file.read(PART):
+            yield part
     except OSError as error:
         raise _unreadable(path, error) from None
 

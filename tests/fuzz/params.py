@@ -81,7 +81,7 @@ def _other_values(draw: st.DrawFn, path: Path) -> str:
         section = content
         for part in above:
             section = section[part]
-        value = draw(VALUES)
+        value = copy.deepcopy(draw(VALUES))  # changed below, and some are the same object for every input
         if draw(st.booleans()) and isinstance(section, dict):
             as_text.append(draw(st.sampled_from(TEXT)))
             value = f"AS{len(as_text) - 1}TEXT"

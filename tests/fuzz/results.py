@@ -108,9 +108,9 @@ def vouched_for(root: Path, name: str) -> bool:
     with chdir(root):
         try:
             manifests = [read_manifest(job) for job in jobs(params) if job.manifest.exists()]
-            named = [each[part][name] for each in manifests for part in ("inputs", "outputs") if name in each[part]]
-        except (VlacError, KeyError, TypeError):
+        except VlacError:
             return False
+        named = [part[name] for each in manifests for part in (each.inputs, each.outputs) if name in part]
         return bool(named) and set(named) == {sha256(Path(name))}
 
 

@@ -13,6 +13,8 @@ from vlac.stages.view import fingerprint
 from vlac.training.checkpoint import FOLDER
 from vlac.training.pretext import FOLDER as PRETEXT
 
+LINKED = "{} is a link or lies behind one, and was left behind."
+
 
 def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target: Path) -> tuple[list[Path], list[str]]:
     """Copy the checkpoints of unfinished trainings from one project folder to another.
@@ -39,7 +41,7 @@ def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target:
         for file in sorted((source / FOLDER / name).glob("*.pt")):
             path = file.relative_to(source)
             if linked(source, path):
-                refused.append(f"{file} is a link or lies behind one, and was left behind.")
+                refused.append(LINKED.format(file))
                 continue
             try:
                 checkpoint = read_archive(file)
@@ -56,7 +58,9 @@ def carry_checkpoints(jobs: Iterable[Job], params: Params, source: Path, target:
                 copied.append(path)
     for file in sorted((source / PRETEXT).glob("*.pt")):  # named after all that they depend on: none is of another job
         path = file.relative_to(source)
-        if not linked(source, path) and _epoch(file) > _epoch(target / path):
+        if linked(source, path):
+            refused.append(LINKED.format(file))
+        elif _epoch(file) > _epoch(target / path):
             copy_file(file, target / path)
             copied.append(path)
     return copied, refused

@@ -1,6 +1,7 @@
 """What makes a folder a pack, and what holds of a result's inputs before the stages that make them have run."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from vlac.files import json_bytes, sha256
@@ -24,8 +25,9 @@ def linked(folder: Path, path: Path) -> bool:
 
     In the working folder links are its owner's, who may keep checkpoints on another disk: False.
     """
-    here = folder.resolve()
-    return here != Path().resolve() and (folder / path).resolve() != here / path
+    here = Path(os.path.realpath(folder))  # `Path.resolve` raises where links lead in a circle
+    behind = (folder / path).is_symlink() or Path(os.path.realpath(folder / path)) != here / path
+    return here != Path().resolve() and behind
 
 
 def settled_rung(params: Params) -> bytes | None:

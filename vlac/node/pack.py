@@ -15,8 +15,8 @@ from vlac.node.folder import MARKER, RUNG, is_pack, settled_rung
 from vlac.params.load import load_params
 from vlac.params.read import RESOLVED
 from vlac.params.schema import Params
+from vlac.stages import engine
 from vlac.stages.definitions import CODE_ROOT, Job
-from vlac.stages.engine import held
 from vlac.stages.stale import sort_out
 from vlac.tracking import journal
 
@@ -113,7 +113,7 @@ def pack(folder: Path, params: Params, with_data: bool = True) -> Packed:
         VlacError: the folder holds something else, or cannot be written, or somebody works in it.
     """
     _refuse(folder)
-    with held(folder):
+    with engine.held(folder):
         return _fill(folder, params, with_data)
 
 
@@ -145,7 +145,8 @@ def _refuse(folder: Path) -> None:
         raise VlacError(f"{folder} is a file.", "Name a new folder.")
     if folder.exists() and folder.resolve() in (Path().resolve(), CODE_ROOT):
         raise VlacError(f"{folder} is the project's own folder.", "Name a new one.")
-    if folder.exists() and not is_pack(folder) and any(folder.iterdir()):
+    others = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - {engine.FILE}
+    if others and not is_pack(folder):
         raise VlacError(
             f"{folder} holds something, and is no pack of `python -m vlac pack`.", "Name a new folder or an empty one."
         )

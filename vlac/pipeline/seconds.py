@@ -23,7 +23,7 @@ def note_seconds(job: Job, seconds: float) -> None:
     try:
         write_json(_file(job), {"seconds": round(seconds, 1)})
     except VlacError as error:
-        log.warning("%s The search's table will not have this trial's seconds.", error.message)
+        log.warning("%s The search's table will not have this trial's seconds, or too few of them.", error.message)
 
 
 def _file(job: Job) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from vlac.errors import VlacError
 from vlac.stages.beside_dvc import dvc_kept_away, refuse_running_dvc
 from vlac.stages.definitions import Job
-from vlac.stages.lock import Lock, holder, in_use
+from vlac.stages.lock import HERE, Lock, holder, in_use
 
 FILE = Path("logs/run.lock")
 
@@ -58,7 +58,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     with closing(Lock(folder / FILE)) as lock:
         if not lock.take(patience=PATIENCE):
-            raise in_use(holder(folder / FILE) or "another process", folder=folder)
+            raise _busy(folder)
         yield
 
 
@@ -103,7 +103,10 @@ class Planned:
 
 def _written(path: Path) -> int:
     """Return the time of a file in nanoseconds, 0 where there is none."""
-    return path.stat().st_mtime_ns if path.exists() else 0
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def belongs_to_a_run() -> bool:
@@ -128,11 +131,11 @@ def _members() -> Iterator[None]:
         del os.environ[MEMBER]
 
 
-def _busy() -> VlacError:
-    if engine := holder(FILE):
-        return in_use(engine)
-    stages = [found for path in sorted(FILE.parent.rglob("*.lock")) if (found := holder(path))]
-    return in_use(*stages) if stages else in_use("another process")
+def _busy(folder: Path = HERE) -> VlacError:
+    """Return the error that names who holds the folder alone, or the stages that share it."""
+    file = folder / FILE
+    found = [holder(file)] if holder(file) else [holder(path) for path in sorted(file.parent.rglob("*.lock"))]
+    return in_use(*filter(None, found) or ["another process"], folder=folder)
 
 
 def _here() -> str:

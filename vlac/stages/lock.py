@@ -25,6 +25,8 @@ from vlac.stages.definitions import Job
 
 log = logging.getLogger(__name__)
 
+HERE = Path()
+
 PAUSE = 0.1
 """Seconds between two looks at a lock that somebody may soon let go of."""
 
@@ -143,10 +145,10 @@ def holder(path: Path) -> Holder | None:
     return None if found.gone else found
 
 
-def in_use(*who: object, folder: Path | None = None) -> VlacError:
-    """Return the error of whoever came second, in the working folder or in another one."""
+def in_use(*who: object, folder: Path = HERE) -> VlacError:
+    """Return the error of whoever came second."""
     return VlacError(
-        f"{folder or 'This folder'} is in use by {' and '.join(map(str, who))}.",
+        f"{'This folder' if folder == HERE else folder} is in use by {' and '.join(map(str, who))}.",
         "Wait until that has ended, or end it; then give the same command again.",
     )
 

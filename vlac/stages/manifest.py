@@ -77,14 +77,8 @@ def read_manifest(job: Job) -> Manifest:
         if job.manifest.read_bytes() == json_bytes(sealed(content)):
             inputs, outputs = (_hashes(content[part]) for part in ("inputs", "outputs"))
             return Manifest(str(content["params"]), str(content["code"]), inputs, outputs)
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # NaN is JSON for Python, but not when sealed
-        pass
+    except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError):
+        pass  # NaN, for one, is JSON for Python, and is refused when sealed
     raise VlacError(f"{job.manifest} is damaged.", f"Delete it and run `{job.command}` again.")
 
 

@@ -53,7 +53,7 @@ def _let_go(stop: BaseException) -> None:
 
 
 def publish(job: Job) -> None:
-    """Show in MLflow what a job has made, once `run_stage` has returned; never raises."""
+    """Show in MLflow what a job has made, once its manifest stands; never raises."""
     if not is_shown(job):
         return
     with guarded():
