@@ -8,6 +8,8 @@ import yaml
 from copied import ROOT
 from engines import Project
 
+from vlac.stages.handover import hand_over
+
 REPORT = "reports/search.md"
 SEARCH = "python -m vlac search"
 
@@ -24,7 +26,7 @@ def test_without_search_yaml_only_the_search_is_refused(project: Project) -> Non
     assert "search.yaml is missing" in project.run("snakemake", "--dry-run", REPORT, fails=True)
 
 
-def test_a_search_is_planned_made_and_stale_trial_by_trial(project: Project) -> None:
+def test_a_search_is_planned_made_and_stale_trial_by_trial(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(project.folder / "presets/searches/tiny.yaml", project.folder / "search.yaml")
     own = {f"python -m vlac trial {name} --seed 0" for name in ("as_it_is", "faster")}
     data = {"python -m vlac download", "python -m vlac prepare"}
@@ -32,6 +34,9 @@ def test_a_search_is_planned_made_and_stale_trial_by_trial(project: Project) -> 
     assert not project.planned_by_snakemake() & {*own, SEARCH}
 
     project.run("snakemake", "--cores", "2", REPORT)
+    assert project.planned_by_snakemake(REPORT) == set()
+    monkeypatch.chdir(project.folder)
+    hand_over(project.params)  # gives the data new times
     assert project.planned_by_snakemake(REPORT) == set()
     values = yaml.safe_load((project.folder / "search.yaml").read_text())
     for change, rerun in (

@@ -17,6 +17,7 @@ from vlac.stages.definitions import STAGES, Job, jobs
 from vlac.stages.manifest import read_manifest
 from vlac.stages.stale import why_made_otherwise
 from vlac.tracking import journal
+from vlac.training.pretext import FOLDER as PRETEXT
 
 
 @dataclass
@@ -39,8 +40,11 @@ class Unpacked:
         lines = [f"Brought home: {', '.join(map(str, self.brought)) or 'no finished job'}."]
         if self.here:
             lines.append(f"Up to date here already: {', '.join(map(str, self.here))}.")
-        if self.checkpoints:
-            lines.append(f"Unfinished trainings: {', '.join(map(str, self.checkpoints))}.")
+        pretext = [path for path in self.checkpoints if path.is_relative_to(PRETEXT)]
+        if pretext:
+            lines.append(f"Pretext networks: {', '.join(map(str, pretext))}.")
+        if unfinished := [path for path in self.checkpoints if path not in pretext]:
+            lines.append(f"Unfinished trainings: {', '.join(map(str, unfinished))}.")
             lines.append("Each goes on only on a device of its kind: delete its checkpoint to begin anew on another.")
         return "\n".join([*lines, *self.refused])
 

@@ -10,8 +10,11 @@ import sys
 
 from vlac.errors import VlacError
 from vlac.params.schema import Params
+from vlac.params.trials import SEARCH, load_search
+from vlac.stages.asked import asked_of
 from vlac.stages.definitions import Job
-from vlac.stages.stale import sort_out
+from vlac.stages.search import search_jobs
+from vlac.stages.stale import sort_out, why_stale
 
 
 def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
@@ -28,9 +31,20 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
         raise VlacError("There is no finished result to hand over.", "Run `snakemake --cores 4` or `dvc repro` first.")
     _run("dvc", "commit", "--force", *(_address(job) for job in done))
     # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
-    files = [str(path) for job in done for path in job.outputs]
+    # And after data/train.npz it has to look at what a search made of that.
+    files = [str(path) for job in [*done, *_of_a_search()] for path in job.outputs]
     _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files)
     return done, left
+
+
+def _of_a_search() -> list[Job]:
+    """Return the up-to-date jobs of search.yaml; none where there is no such file, or one that proves nothing."""
+    if not SEARCH.exists():
+        return []
+    try:
+        return [job for job in search_jobs(load_search()) if why_stale(job, asked_of(job)) is None]
+    except VlacError:
+        return []
 
 
 def _address(job: Job) -> str:

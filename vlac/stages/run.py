@@ -47,10 +47,10 @@ def run_stage(job: Job, work: Callable[[Any], None], after: Callable[[], None] |
 def _make(job: Job, params: Asked, code: str, work: Callable[[Any], None]) -> None:
     missing = [path for path in job.inputs(params) if not path.exists()]
     if missing:
+        # Forced, or Snakemake would not miss what no job that it has to run reads. `work` runs no searches.
+        other = "" if job.stage.part else " or with `python -m vlac work`"
         raise VlacError(
-            f"{missing[0]} is missing.",
-            # Forced, or Snakemake would not miss what no job that it has to run reads.
-            f"Make it, and this, with `snakemake --cores 4 --force {job.manifest}` or with `python -m vlac work`.",
+            f"{missing[0]} is missing.", f"Make it, and this, with `snakemake --cores 4 --force {job.manifest}`{other}."
         )
     with _log_to(job):
         refuse_damaged_inputs(job, params)
