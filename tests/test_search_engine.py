@@ -12,6 +12,7 @@ from vlac.stages.handover import hand_over
 
 REPORT = "reports/search.md"
 SEARCH = "python -m vlac search"
+SCORES = "results/search/faster/0/scores.csv"
 
 
 @pytest.fixture
@@ -36,7 +37,9 @@ def test_a_search_is_planned_made_and_stale_trial_by_trial(project: Project, mon
     project.run("snakemake", "--cores", "2", REPORT)
     assert project.planned_by_snakemake(REPORT) == set()
     monkeypatch.chdir(project.folder)
-    hand_over(project.params)  # gives the data new times
+    hand_over(project.params)  # gives the data a new time, which Snakemake minds where files are not as small as here
+    times = [Path(path).stat().st_mtime_ns for path in ("data/train.npz", SCORES, REPORT)]
+    assert times == sorted(times)
     assert project.planned_by_snakemake(REPORT) == set()
     values = yaml.safe_load((project.folder / "search.yaml").read_text())
     for change, rerun in (
