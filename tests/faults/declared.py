@@ -1,10 +1,11 @@
 """Cases of damage to declared files of a finished project, and to the raw files that they are made of."""
 
+from pathlib import Path
 from random import Random
 
 from tests.faults.bench import Bench, Case
 from tests.faults.harm import FIGURE, LADDER, PLUS, Fault, TimesKept, damage_case, strike
-from tests.faults.mending import check_planned, obedient, only_resting, state, told
+from tests.faults.mending import check_planned, jobs_run, obedient, only_resting, state, told
 
 FINISHED = (
     (
@@ -89,20 +90,22 @@ def without_engine() -> Case:
 
 
 def rotten() -> Case:
-    """Flip a bit and keep the file's time, so that no engine looks; whoever reads the file refuses it."""
+    """Flip a bit and keep the file's time: Snakemake looks if that is the manifest's, else who reads it refuses."""
     fault = Fault("a bit flipped", f"results/train/{LADDER}/model.pt")
 
     def run(bench: Bench, random: Random) -> str:
         checkout = bench.finished()
+        before = state(checkout)
         with TimesKept(checkout, fault):
             strike(checkout, (fault,), random)
         check_planned(checkout, (fault,))
         target = f"results/evaluate/{LADDER}/scores.csv"
         heard = obedient(checkout, "snakemake", "--force", target)
-        assert fault.path in heard[0], heard
+        found = [job for job in jobs_run(checkout, before) if Path(fault.path) in job.outputs]
+        assert found or fault.path in heard[0], heard
         checkout.engine("snakemake")
         bench.check_whole(checkout)
-        return heard[0]
+        return heard[0] if heard else f"Snakemake named it; {told(found)}"
 
     return damage_case(f"snakemake --force results/evaluate/{LADDER}/scores.csv, the file's time kept", (fault,), run)
 

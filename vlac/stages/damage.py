@@ -14,7 +14,8 @@ def damage(job: Job) -> list[str]:
     """Return what is wrong with the outputs of a job, in a few words each; nothing where it has none at all.
 
     Cheap, so that an engine can ask it of every job at every start: a file older than its manifest, which is
-    written last, counts as whole. Bytes that rot in silence are found by `vlac.stages.stale.why_stale`, and by
+    written last, counts as whole; Snakemake gives all that a job made one time, so it looks at each of its own. Bytes
+    that rot in silence elsewhere are found by `vlac.stages.stale.why_stale`, and by
     `refuse_damaged_inputs` before anything is made of them.
     """
     missing = [path for path in job.outputs if not path.exists()]
