@@ -145,8 +145,8 @@ def _refuse(folder: Path) -> None:
         raise VlacError(f"{folder} is a file.", "Name a new folder.")
     if folder.exists() and folder.resolve() in (Path().resolve(), CODE_ROOT):
         raise VlacError(f"{folder} is the project's own folder.", "Name a new one.")
-    others = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - {engine.FILE}
-    if others and not is_pack(folder):
+    begun = (folder / engine.FILE.parent, folder / engine.FILE)  # all that a pack stopped at its start has left
+    if not is_pack(folder) and any(path not in begun for path in folder.rglob("*")):
         raise VlacError(
             f"{folder} holds something, and is no pack of `python -m vlac pack`.", "Name a new folder or an empty one."
         )
