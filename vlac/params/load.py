@@ -70,6 +70,8 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     problems = error.errors(include_url=False)
     # An unknown key explains the missing one beside it, so it goes first.
     first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        first = _kind(first)
     # Unions add the branch's name to the location; it is no key of the file.
     location: tuple[str | int, ...] = ()
     for part in first["loc"]:
@@ -80,6 +82,8 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     where = f"{path}, line {line}: " if line else f"{path}: "
     name = dotted(location)
     match first["type"]:
+        case "union_tag_invalid":
+            return f"{where}{name} is {VALUES.repr(first['input'])}; allowed here: {first['ctx']['expected_tags']}."
         case "extra_forbidden":
             known = _siblings(schema, first["loc"][:-1])
             return f"{where}{name} is no known key{f'; allowed here: {known}' if known else ''}."
@@ -90,6 +94,15 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     others = {p["msg"] for p in problems if p["loc"][: len(location)] == first["loc"][: len(location)]}
     message = " or ".join(sorted(m[0].lower() + m[1:] for m in others)) if len(others) <= 3 else first["msg"].lower()
     return f"{where}{name} is {VALUES.repr(first['input'])}, but {message}."
+
+
+def _kind(problem: Any) -> Any:
+    """Return pydantic's problem with the kind of a model as one of the key that names it, not of the whole model."""
+    key = problem["ctx"]["discriminator"].strip("'")
+    located = problem | {"loc": (*problem["loc"], key)}
+    if problem["type"] == "union_tag_not_found":
+        return located | {"type": "missing"}
+    return located | {"input": problem["input"][key]}
 
 
 def _named_in(message: str, location: tuple[str | int, ...], lines: Lines) -> tuple[str | int, ...]:

@@ -7,6 +7,7 @@ hand-over writes both for every job whose manifest proves that it is up to date,
 
 import subprocess
 import sys
+from collections.abc import Collection
 
 from vlac.errors import VlacError
 from vlac.params.schema import Params
@@ -29,7 +30,7 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
     done, left = sort_out(params)
     if not done:
         raise VlacError("There is no finished result to hand over.", "Run `snakemake --cores 4` or `dvc repro` first.")
-    _run("dvc", "commit", "--force", *(_address(job) for job in done))
+    _run("dvc", "commit", "--force", *_targets(done, left))
     # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
     # And after data/train.npz it has to look at what a search made of that.
     files = [str(path) for job in [*done, *_of_a_search()] for path in job.outputs]
@@ -45,6 +46,15 @@ def _of_a_search() -> list[Job]:
         return [job for job in search_jobs(load_search()) if why_stale(job, asked_of(job)) is None]
     except VlacError:
         return []
+
+
+def _targets(done: Collection[Job], left: Collection[Job]) -> list[str]:
+    """Return what to name to DVC for the done jobs: their stage where none of it is left, else each job.
+
+    DVC reads the whole pipeline and writes all of dvc.lock again for every name that it is given.
+    """
+    begun = {job.stage for job in left}
+    return list(dict.fromkeys(_address(job) if job.stage in begun else job.stage.name for job in done))
 
 
 def _address(job: Job) -> str:
