@@ -13,6 +13,8 @@ import yaml
 from copied import ROOT
 from engines import Project, Seen
 
+from vlac.errors import VlacError
+from vlac.stages import handover
 from vlac.stages.definitions import code_files, jobs
 from vlac.stages.handover import hand_over
 
@@ -154,3 +156,51 @@ def test_the_hand_over_leaves_out_what_is_stale(by_snakemake: Project, monkeypat
         assert {why for job, why in left.items() if job.stage.name == "train"} == {"what it reads has to be made again"}
         assert by_snakemake.planned_by_snakemake() == by_snakemake.planned_by_dvc() == {job.command for job in left}
     assert by_snakemake.files() == before
+
+
+def test_a_stage_of_which_some_is_left_is_handed_over_job_by_job(
+    by_snakemake: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(by_snakemake.folder)
+    spoilt = Path("results/train/two/0/history.csv")
+    before, files = spoilt.read_bytes(), by_snakemake.files()
+    spoilt.write_bytes(b"other bytes")
+    try:
+        done, left = hand_over(by_snakemake.params)
+        assert {str(job) for job in left} == {"train two 0", "evaluate two 0", "figures two 0", "table"}
+        assert "train two 1-2" in map(str, done)
+        assert by_snakemake.planned_by_dvc() == {job.command for job in left}
+    finally:
+        spoilt.write_bytes(before)
+        hand_over(by_snakemake.params)
+    assert by_snakemake.files() == files
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["with dvc.lock", "without"])
+def test_what_is_edited_during_the_hand_over_is_not_taken_as_done(
+    there: bool, by_snakemake: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(by_snakemake.folder)
+    lock, params = Path("dvc.lock"), Path("params.yaml")
+    before, asked = lock.read_bytes(), params.read_text()
+    if not there:
+        lock.unlink()
+
+    def edit_and_run(engine: str, *arguments: str) -> None:
+        if engine == "dvc":
+            params.write_text(asked.replace("neighbours: 5", "neighbours: 7"))
+        run(engine, *arguments)
+
+    run = handover._run
+    monkeypatch.setattr(handover, "_run", edit_and_run)
+    try:
+        with pytest.raises(VlacError, match="was changed while the results were handed over"):
+            hand_over(by_snakemake.params)
+        assert params.read_text() != asked
+        assert (lock.read_bytes() == before) if there else not lock.exists()
+        assert "python -m vlac table" in by_snakemake.planned_by_dvc()
+    finally:
+        params.write_text(asked)
+        lock.write_bytes(before)
+        monkeypatch.setattr(handover, "_run", run)
+        hand_over(by_snakemake.params)

@@ -78,7 +78,16 @@ MISTAKES = [
     Mistake("hold-out of everything", "holdout: 100", "holdout: 400", ["data", "holdout", "smaller"]),
     Mistake("digits have no extra split", "split: train", "split: extra", ["data", "train_split"]),
     Mistake("no such kind of model", "kind: gmdgm", "kind: gmm", ["models.gmdgm.kind is 'gmm'", "'vlac', 'vlac_plus'"]),
-    Mistake("a model without a kind", "{kind: gmdgm, ", "{", ["models.gmdgm.kind is missing"]),
+    Mistake("a model without a kind", "{kind: gmdgm, ", "{", ["models.gmdgm.kind is missing; given are K, z"]),
+    Mistake(
+        "a misspelt kind", "{kind: gmdgm, ", "{knid: gmdgm, ", ["models.gmdgm.kind is missing; given are knid, K, z"]
+    ),
+    Mistake(
+        "a wrong name of a wrong kind", "gmdgm: {kind: gmdgm", "g.m: {kind: gmm", ["models.g.m is 'g.m', but string"]
+    ),
+    Mistake(
+        "a name that is a number", "gmdgm: {kind: gmdgm", "1: {kind: gmdgm", ["models.1 is 1, but", "valid string"]
+    ),
     Mistake("the probe's name", "  gmdgm:", "  vlae:", ["models", "vlae"], "models:"),
     Mistake("a name that is no wildcard", "  gmdgm:", "  gm-dgm:", ["models", "gm-dgm"]),
     Mistake("no YAML", "network:", "network: {", ["not valid YAML"], "  hidden:"),

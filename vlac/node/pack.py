@@ -19,6 +19,7 @@ from vlac.stages import engine
 from vlac.stages.definitions import CODE_ROOT, Job
 from vlac.stages.stale import sort_out
 from vlac.tracking import journal
+from vlac.training.pretext import FOLDER as PRETEXT
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "pydantic")
 """All that trainings, figures and the making of the data need besides Python."""
@@ -61,7 +62,7 @@ class Packed:
 
     Attributes:
         results: finished jobs, whose results it holds.
-        checkpoints: unfinished trainings, as paths of their checkpoints.
+        checkpoints: paths of the checkpoints of unfinished trainings, and of pretext networks.
         left_behind: a sentence for each checkpoint that did not go along.
         data: whether it holds the data arrays.
         rung: whether the rung is settled before the probe has run.
@@ -76,15 +77,17 @@ class Packed:
     megabytes: float
 
     def __str__(self) -> str:
+        unfinished = [path for path in self.checkpoints if not path.is_relative_to(PRETEXT)]
+        pretext = len(self.checkpoints) - len(unfinished)
         lines = [
             f"{self.megabytes:.0f} MB: code, parameters, {len(self.results)} finished jobs, "
-            f"{len(self.checkpoints)} checkpoints."
+            f"{len(unfinished)} checkpoints of unfinished trainings, {pretext} pretext networks."
         ]
         if not self.data:
             lines.append("The data are not in it; its README.txt says how they come there.")
         if self.rung:
             lines.append("digit_rung is a number, so the models can be trained there before the probe has run.")
-        if self.checkpoints:
+        if unfinished:
             lines.append("A checkpoint goes on only on a device of its kind: delete it there to begin anew on another.")
         return "\n".join([*lines, *self.left_behind])
 

@@ -16,6 +16,10 @@ PARAMS = Path("params.yaml")
 
 KINDS = {"vlac": Vlac, "vlac_plus": VlacPlus, "gmdgm": GmDgm, "vlae": Vlae}
 
+KIND = ("union_tag_invalid", "union_tag_not_found")
+MISSING = ("missing", "union_tag_not_found")
+"""Pydantic's types of problems: with the kind of a model, and with a key that is not there."""
+
 VALUES = Repr()
 VALUES.maxstring = VALUES.maxother = 120
 VALUES.maxlist = VALUES.maxdict = 12
@@ -70,13 +74,15 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     problems = error.errors(include_url=False)
     # An unknown key explains the missing one beside it, so it goes first.
     first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
-    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+    if first["type"] in KIND:
         first = _kind(first)
     # Unions add the branch's name to the location; it is no key of the file.
     location: tuple[str | int, ...] = ()
     for part in first["loc"]:
-        if (*location, part) in lines or (first["type"] == "missing" and part == first["loc"][-1]):
-            location = (*location, part)
+        # YAML reads the key `1` as a number; its line is known by its text.
+        known = next((key for key in (part, str(part)) if (*location, key) in lines), None)
+        if known is not None or (first["type"] in MISSING and part == first["loc"][-1]):
+            location = (*location, part if known is None else known)
     named = _named_in(str(first["ctx"]["error"]), location, lines) if first["type"] == "value_error" else location
     line = lines.get(named) or lines.get(named[:-1])
     where = f"{path}, line {line}: " if line else f"{path}: "
@@ -84,14 +90,17 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     match first["type"]:
         case "union_tag_invalid":
             return f"{where}{name} is {VALUES.repr(first['input'])}; allowed here: {first['ctx']['expected_tags']}."
+        case "union_tag_not_found":
+            return f"{where}{name} is missing; given are {', '.join(map(str, first['input'])) or 'no keys'}."
         case "extra_forbidden":
-            known = _siblings(schema, first["loc"][:-1])
-            return f"{where}{name} is no known key{f'; allowed here: {known}' if known else ''}."
+            allowed = _siblings(schema, first["loc"][:-1])
+            return f"{where}{name} is no known key{f'; allowed here: {allowed}' if allowed else ''}."
         case "missing":
             return f"{where}{name} is missing."
         case "value_error":
             return f"{where}{f'{name}: ' if location else ''}{first['ctx']['error']}."
-    others = {p["msg"] for p in problems if p["loc"][: len(location)] == first["loc"][: len(location)]}
+    same = (p for p in problems if p["type"] not in (*KIND, "missing"))
+    others = {p["msg"] for p in same if p["loc"][: len(location)] == first["loc"][: len(location)]}
     message = " or ".join(sorted(m[0].lower() + m[1:] for m in others)) if len(others) <= 3 else first["msg"].lower()
     return f"{where}{name} is {VALUES.repr(first['input'])}, but {message}."
 
@@ -100,9 +109,7 @@ def _kind(problem: Any) -> Any:
     """Return pydantic's problem with the kind of a model as one of the key that names it, not of the whole model."""
     key = problem["ctx"]["discriminator"].strip("'")
     located = problem | {"loc": (*problem["loc"], key)}
-    if problem["type"] == "union_tag_not_found":
-        return located | {"type": "missing"}
-    return located | {"input": problem["input"][key]}
+    return located if problem["type"] == "union_tag_not_found" else located | {"input": problem["input"][key]}
 
 
 def _named_in(message: str, location: tuple[str | int, ...], lines: Lines) -> tuple[str | int, ...]:

@@ -8,14 +8,22 @@ hand-over writes both for every job whose manifest proves that it is up to date,
 import subprocess
 import sys
 from collections.abc import Collection
+from pathlib import Path
 
 from vlac.errors import VlacError
+from vlac.files import write_bytes
+from vlac.params import load_params
 from vlac.params.schema import Params
 from vlac.params.trials import SEARCH, load_search
 from vlac.stages.asked import asked_of
 from vlac.stages.definitions import Job
 from vlac.stages.search import search_jobs
 from vlac.stages.stale import sort_out, why_stale
+
+LOCK = Path("dvc.lock")
+
+AT_ONCE = 10_000
+"""Files named in one call to Snakemake: a command line has an end."""
 
 
 def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
@@ -25,17 +33,38 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
         The jobs handed over, and the others with the reason why each still has to be made.
 
     Raises:
-        VlacError: no job is up to date, or one of the engines fails.
+        VlacError: no job is up to date, one of the engines fails, or the parameters or the code were edited meanwhile.
     """
     done, left = sort_out(params)
     if not done:
         raise VlacError("There is no finished result to hand over.", "Run `snakemake --cores 4` or `dvc repro` first.")
+    before = LOCK.read_bytes() if LOCK.is_file() else None
     _run("dvc", "commit", "--force", *_targets(done, left))
     # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
     # And after data/train.npz it has to look at what a search made of that.
     files = [str(path) for job in [*done, *_of_a_search()] for path in job.outputs]
-    _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files)
+    for first in range(0, len(files), AT_ONCE):
+        _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files[first : first + AT_ONCE])
+    _refuse_changed(done, left, before)
     return done, left
+
+
+def _refuse_changed(done: Collection[Job], left: Collection[Job], before: bytes | None) -> None:
+    """Take DVC's new hashes back if the jobs are others by now: DVC reads params.yaml and the code by itself."""
+    try:
+        now, left_now = sort_out(load_params())
+        if now == done and set(left_now) == set(left):
+            return
+    except VlacError:
+        pass
+    if before is None:
+        LOCK.unlink(missing_ok=True)
+    else:
+        write_bytes(LOCK, before)
+    raise VlacError(
+        "params.yaml, the code or a result was changed while the results were handed over, so dvc.lock is as it was.",
+        "Run `python -m vlac handover` again.",
+    )
 
 
 def _of_a_search() -> list[Job]:
@@ -70,6 +99,6 @@ def _run(engine: str, *arguments: str) -> None:
         if "dvc.lock" in said:
             raise VlacError(
                 f"dvc.lock is damaged: {said}",
-                "Run `rm dvc.lock` and `python -m vlac handover`, which makes it anew of the results.",
+                "Run `rm -r dvc.lock` and `python -m vlac handover`, which makes it anew of the results.",
             )
         raise VlacError(f"{engine} could not take the results over: {said}", "Nothing was changed in the results.")
