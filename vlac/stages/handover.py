@@ -53,7 +53,7 @@ def _refuse_changed(done: Collection[Job], left: Collection[Job], before: bytes 
     """Take DVC's new hashes back if the jobs are others by now: DVC reads params.yaml and the code by itself."""
     try:
         now, left_now = sort_out(load_params())
-        if now == done and set(left_now) == set(left):
+        if set(now) == set(done) and set(left_now) == set(left):
             return
     except VlacError:
         pass
