@@ -176,6 +176,42 @@ def test_a_stage_of_which_some_is_left_is_handed_over_job_by_job(
     assert by_snakemake.files() == files
 
 
+def test_more_files_than_one_call_names_are_handed_over(by_snakemake: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(by_snakemake.folder)
+    monkeypatch.setattr(handover, "AT_ONCE", 20)
+    assert hand_over(by_snakemake.params)[1] == {}
+    assert by_snakemake.planned_by_snakemake() == by_snakemake.planned_by_dvc() == set()
+
+
+def test_a_hand_over_that_fails_half_way_leaves_dvc_lock_as_it_was(
+    by_snakemake: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(by_snakemake.folder)
+    params, lock = Path("params.yaml"), Path("dvc.lock")
+    asked, whole, run = params.read_text(), lock.read_bytes(), handover._run
+    without_the_table = yaml.safe_load(whole)
+    del without_the_table["stages"]["table"]
+    before = yaml.safe_dump(without_the_table, sort_keys=False)
+    lock.write_text(before)
+    seen = []
+
+    def spoil_and_run(engine: str, *arguments: str) -> None:
+        if engine == "snakemake":
+            seen.append(lock.read_text())
+            params.write_text("models: {")
+        run(engine, *arguments)
+
+    monkeypatch.setattr(handover, "_run", spoil_and_run)
+    try:
+        with pytest.raises(VlacError, match="snakemake could not take the results over"):
+            hand_over(by_snakemake.params)
+        assert [text == before for text in seen] == [False]
+        assert lock.read_text() == before
+    finally:
+        params.write_text(asked)
+        lock.write_bytes(whole)
+
+
 @pytest.mark.parametrize("there", [True, False], ids=["with dvc.lock", "without"])
 def test_what_is_edited_during_the_hand_over_is_not_taken_as_done(
     there: bool, by_snakemake: Project, monkeypatch: pytest.MonkeyPatch

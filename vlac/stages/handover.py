@@ -7,7 +7,8 @@ hand-over writes both for every job whose manifest proves that it is up to date,
 
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vlac.errors import VlacError
@@ -38,29 +39,37 @@ def hand_over(params: Params) -> tuple[list[Job], dict[Job, str]]:
     done, left = sort_out(params)
     if not done:
         raise VlacError("There is no finished result to hand over.", "Run `snakemake --cores 4` or `dvc repro` first.")
-    before = LOCK.read_bytes() if LOCK.is_file() else None
-    _run("dvc", "commit", "--force", *_targets(done, left))
-    # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
-    # And after data/train.npz it has to look at what a search made of that.
-    files = [str(path) for job in [*done, *_of_a_search()] for path in job.outputs]
-    for first in range(0, len(files), AT_ONCE):
-        _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files[first : first + AT_ONCE])
-    _refuse_changed(done, left, before)
+    with _all_or_nothing():
+        _run("dvc", "commit", "--force", *_targets(done, left))
+        # DVC puts large files in place again when it commits them, so their times move; then Snakemake has to look.
+        # And after data/train.npz it has to look at what a search made of that.
+        files = [str(path) for job in [*done, *_of_a_search()] for path in job.outputs]
+        for first in range(0, len(files), AT_ONCE):
+            _run("snakemake", "--cores", "1", "--quiet", "all", "--touch", "--force", *files[first : first + AT_ONCE])
+        _refuse_changed(done, left)
     return done, left
 
 
-def _refuse_changed(done: Collection[Job], left: Collection[Job], before: bytes | None) -> None:
-    """Take DVC's new hashes back if the jobs are others by now: DVC reads params.yaml and the code by itself."""
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Put dvc.lock back as it was if the block fails: DVC reads params.yaml and the code by itself, at its own time."""
+    before = LOCK.read_bytes() if LOCK.is_file() else None
     try:
+        yield
+    except BaseException:
+        if before is not None:
+            write_bytes(LOCK, before)
+        elif LOCK.is_file():
+            LOCK.unlink()
+        raise
+
+
+def _refuse_changed(done: Collection[Job], left: Collection[Job]) -> None:
+    """Return quietly if the same jobs are up to date as before the engines were told."""
+    with suppress(VlacError):
         now, left_now = sort_out(load_params())
         if set(now) == set(done) and set(left_now) == set(left):
             return
-    except VlacError:
-        pass
-    if before is None:
-        LOCK.unlink(missing_ok=True)
-    else:
-        write_bytes(LOCK, before)
     raise VlacError(
         "params.yaml, the code or a result was changed while the results were handed over, so dvc.lock is as it was.",
         "Run `python -m vlac handover` again.",
