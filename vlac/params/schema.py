@@ -3,74 +3,41 @@
 Rungs are counted 1..L from the pixels; lists with one entry per rung start with rung 1.
 """
 
-import re
 from collections import Counter
-from typing import Annotated, Literal
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from vlac.methods import kinds
+from vlac.params.section import LARGEST, Fraction, L, Name, PerRung, Positive, Section
 
 MOST_SEEDS = 1000
-"""Most seeds of one group."""
+"""Most seeds of a list."""
 
 MOST_TRAININGS = 10_000
-"""Most trainings of one file: models times groups of seeds."""
+"""Most trainings of one file: models times seeds."""
 
 MOST_IMAGES = 1_000_000
 """Most images of a split of the embedded digits: what a MATLAB 5 file has room for, rounded down."""
 
-LARGEST = 10**9
-"""Largest number of anything else."""
 
-L = 4
-"""Number of rungs of the ladder: four, as in the paper."""
-
-Positive = Annotated[int, Field(gt=0, le=LARGEST)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-PerRung = Annotated[list[Positive], Field(min_length=L, max_length=L)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
-
-
-class Section(BaseModel):
-    """A mapping that takes exactly the declared keys, in their declared types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    def __getattr__(self, name: str) -> object:
-        # Only a partial view (vlac.stages.view) lacks a declared field: a stage reads what it did not declare.
-        if name in type(self).model_fields:
-            raise AttributeError(f"this stage reads the parameter {name!r} of {type(self).__name__}, undeclared by it")
-        return super().__getattr__(name)  # type: ignore[misc]
-
-
-def seeds_of(group: str | int) -> list[int]:
-    """Return the seeds of one group: "3" is seed 3 alone, "0-4" are seeds 0 to 4 trained by one process."""
-    first, _, last = str(group).partition("-")
-    return list(range(int(first), int(last or first) + 1))
-
-
-def _well_formed_group(group: str | int) -> str | int:
-    # Nine digits at most: torch takes such seeds, and a range is listed without filling the memory.
-    if not re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})?", str(group)):
-        raise ValueError(f"{group!r} is no seed and no range of seeds such as 0-4")
-    first, _, last = str(group).partition("-")
-    if last and not 0 <= int(last) - int(first) < MOST_SEEDS:
-        raise ValueError(f"{group!r} is no range of 1 to {MOST_SEEDS} seeds")
-    return group
-
-
-def _distinct(groups: list[str | int]) -> list[str | int]:
-    seeds = [seed for group in groups for seed in seeds_of(group)]
+def distinct(seeds: list[int]) -> list[int]:
+    """Return `seeds`, of which none may be listed twice."""
     twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
     if twice:
         raise ValueError(f"seed {twice[0]} is listed twice")
-    return groups
+    return seeds
 
 
-Groups = Annotated[
-    list[Annotated[str | int, AfterValidator(_well_formed_group)]],
-    Field(min_length=1, max_length=MOST_SEEDS),
-    AfterValidator(_distinct),
+Seed = Annotated[int, Field(ge=0, le=999_999_999)]  # torch takes such seeds
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(distinct)]
+
+Model = Annotated[
+    reduce(or_, (method.Settings for method in kinds().values() if method.in_table)), Field(discriminator="kind")
 ]
+"""The settings of one model: those of the method that its `kind` names."""
 
 
 class Digits(Section):
@@ -137,70 +104,12 @@ class Training(Section):
     precision: Literal["auto", "float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
     threads: Positive
-    at_once: Positive
-
-
-class Vlac(Section):
-    """A ladder with K_l clusters on rung l; 1 = no mixture."""
-
-    kind: Literal["vlac"]
-    K: PerRung
-
-    @model_validator(mode="after")
-    def _has_mixture(self) -> "Vlac":
-        if max(self.K) == 1:
-            raise ValueError("K needs one entry above 1: with none the model is the VLAE, which the probe trains")
-        if self.K.count(max(self.K)) > 1:
-            raise ValueError("the largest entry of K must be unique: it marks the rung that is scored")
-        return self
-
-    @property
-    def main_rung(self) -> int:
-        """The rung of the largest mixture, whose clusters are scored."""
-        return self.K.index(max(self.K)) + 1
-
-
-class Pretext(Section):
-    """What VLAC+ learns before the ladder: a network that tells how a digit is turned, and clusters of neighbours."""
-
-    channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    hidden: Positive
-    epochs: Positive
-    batch: Annotated[int, Field(ge=8, le=LARGEST)]
-    lr: Annotated[float, Field(gt=0)]
-    shift: Annotated[float, Field(ge=0, le=8)]
-    polarity: bool
-    size: Positive
-    neighbours: Positive
-    cluster_epochs: Positive
-    weight: Annotated[float, Field(ge=0)]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Pretext":
-        if self.size > 8 * self.hidden:
-            raise ValueError("size is the number of principal components: at most 8 times hidden")
-        return self
-
-
-class VlacPlus(Vlac):
-    """VLAC whose largest mixture sees pretext features and is taught that neighbours among them share a cluster."""
-
-    kind: Literal["vlac_plus"]  # type: ignore[assignment]
-    pretext: Pretext
-
-
-class GmDgm(Section):
-    """The equivalent one-rung model: K clusters, z of the given size, the sub-networks of the digit rung."""
-
-    kind: Literal["gmdgm"]
-    K: Annotated[int, Field(ge=2, le=LARGEST)]
-    z: Positive
 
 
 class Probe(Section):
     """Which rung of a VLAE carries digit identity: seeds of the VLAE, and how the rungs are measured."""
 
-    seeds: Groups
+    seeds: Seeds
     K: Annotated[int, Field(ge=2, le=LARGEST)]
 
 
@@ -214,7 +123,7 @@ class Evaluation(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    preset: Name
+    experiment: Name
     data: Data
     network: Network
     likelihood: Likelihood
@@ -222,8 +131,8 @@ class Params(Section):
     training: Training
     digit_rung: Annotated[int, Field(ge=1, le=L)] | Literal["auto"]
     probe: Probe
-    models: Annotated[dict[Name, Annotated[Vlac | VlacPlus | GmDgm, Field(discriminator="kind")]], Field(min_length=1)]
-    seeds: Groups
+    models: Annotated[dict[Name, Model], Field(min_length=1)]  # type: ignore[valid-type]
+    seeds: Seeds
     evaluation: Evaluation
 
     @model_validator(mode="after")
@@ -232,19 +141,21 @@ class Params(Section):
             raise ValueError("models may not hold the name vlae: the probe trains it")
         if len(self.models) * len(self.seeds) > MOST_TRAININGS:
             raise ValueError(f"models and seeds ask for more than {MOST_TRAININGS:,} trainings")
-        for name, model in self.models.items():
-            if isinstance(model, Vlac) and self.digit_rung not in ("auto", model.main_rung):
+        for name, settings in self.models.items():
+            rung = kinds()[settings.kind].rung_of(settings)
+            if rung and self.digit_rung not in ("auto", rung):
                 raise ValueError(
-                    f"models.{name}.K has its largest entry on rung {model.main_rung}, but digit_rung is "
-                    f"{self.digit_rung}: move the entry, or set digit_rung: auto"
+                    f"models.{name}.K has its largest entry on rung {rung}, but digit_rung is {self.digit_rung}: move "
+                    "the entry, or set digit_rung: auto"
                 )
         return self
 
     @property
     def every(self) -> dict[str, list[str]]:
-        """What the fields of a path stand for that gathers what others have made."""
+        """What the fields of a path stand for that gathers what others have made, and `{rung}`."""
         return {
+            "rung": [str(self.digit_rung)],
             "every_model": list(self.models),
-            "every_seeds": [str(group) for group in self.seeds],
-            "every_probe_seeds": [str(group) for group in self.probe.seeds],
+            "every_seed": [str(seed) for seed in self.seeds],
+            "every_probe_seed": [str(seed) for seed in self.probe.seeds],
         }

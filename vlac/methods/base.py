@@ -1,0 +1,149 @@
+"""The contract of a method: what a row of the table is, and all that the pipeline asks of it.
+
+A method learns clusters from images, never from labels. It lives in `vlac/methods/<kind>.py` (or a package of that
+name), where a class `Method` subclasses `Method` here; `kind: <kind>` in params.yaml finds it. Nothing else has to be
+edited: docs/extending.md has a worked example.
+
+Loading params.yaml imports every method, so imports that cost seconds (torch, scikit-learn) stand inside the functions
+that need them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vlac.params.section import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+AFTER_TRAINING = ("clusterings", "label", "protocol", "draw")
+"""Functions of a method that no training depends on: an edit of theirs reruns scores, figures or the table alone."""
+
+
+class Settings(Section):
+    """The keys of one model in params.yaml; a method adds its own, and narrows `kind` to its name."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What a trained method says of N images.
+
+    Attributes:
+        y: by rung, int64 (N,), the cluster of each image, counted from 0. A method without rungs has rung 1 alone.
+        q: by rung, float32 (N, K), q(y given x), where the method has probabilities.
+        mean: by rung, float32 (N, d), the code of each image (posterior mean of z), where the method has codes.
+        features: float32 (N, size), what else the method's own `clusterings` need; None for most.
+    """
+
+    y: dict[int, np.ndarray]
+    q: dict[int, np.ndarray] = field(default_factory=dict)
+    mean: dict[int, np.ndarray] = field(default_factory=dict)
+    features: np.ndarray | None = None
+
+
+Row = Mapping[str, float]
+"""One epoch of a training: `epoch` counted from 1, then its metrics by name."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the pipeline gives a training beside images and seed.
+
+    Attributes:
+        name: the model's name in params.yaml, for log lines.
+        checkpoint: where an unfinished training is kept; whoever started it deletes the file after the result is saved.
+        identity: hashes of parameters, code and data; a checkpoint of another identity is refused.
+        resumed: told once, before the first epoch, the rows of the epochs that a checkpoint holds.
+        epoch: told of every epoch that is done.
+    """
+
+    name: str
+    checkpoint: Path
+    identity: dict[str, str]
+    resumed: Callable[[list[Row]], None] = lambda rows: None
+    epoch: Callable[[Row], None] = lambda row: None
+
+
+class Method(ABC):
+    """A way of clustering images, with the settings of one model of params.yaml.
+
+    Args:
+        settings: of the class's own `Settings`.
+        params: params.yaml; the keys in `sections` alone can be read.
+        rung: the rung of the largest mixture, of a method that `needs_rung`; else 0.
+    """
+
+    Settings: ClassVar[type[Settings]] = Settings
+
+    sections: ClassVar[tuple[str, ...]] = ()
+    """Keys of params.yaml that the training reads beside the model's own: a change of any other retrains nothing."""
+
+    needs_rung: ClassVar[bool] = False
+    """Whether the method is built around the rung that carries the digit (`digit_rung`)."""
+
+    in_table: ClassVar[bool] = True
+    """Whether it has clusters of its own, and so a row; the probe's VLAE has none."""
+
+    def __init__(self, settings: Any, params: Any, rung: int = 0) -> None:
+        self.settings, self.params, self.rung = settings, params, rung
+
+    @classmethod
+    def rung_of(cls, settings: Any) -> int:
+        """Return the rung on which the settings themselves put the largest mixture, or 0 if they name none."""
+        return 0
+
+    @abstractmethod
+    def fit(self, images: np.ndarray, seed: int, job: Job) -> list[Row]:
+        """Learn from images, uint8 (N, 32, 32, 3), and return the rows of all epochs; [] for a method without epochs.
+
+        Equal arguments give equal results, whether or not the training was interrupted in between.
+        """
+
+    @abstractmethod
+    def encode(self, images: np.ndarray) -> Codes:
+        """Return clusters, and what else there is, of any images, uint8 (N, 32, 32, 3)."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return what was learnt as tensors and plain types: the content of model.pt beside kind and settings."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned. Raises anything where it is damaged."""
+
+    @property
+    @abstractmethod
+    def K(self) -> dict[int, int]:
+        """Clusters of every rung that has a mixture, by rung."""
+
+    @property
+    def main_rung(self) -> int:
+        """The rung whose clusters are scored: the one of most clusters."""
+        return max(self.K, key=lambda rung: self.K[rung])
+
+    # What follows describes a trained method; AFTER_TRAINING names it.
+
+    def clusterings(self, train: Codes, test: Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
+        """Return further clusterings to be scored beside the method's own, as clusters (N,) of train and test images.
+
+        Each becomes a row of its own, under the name that is its key, such as "pretext features + k-means".
+        """
+        return {}
+
+    @abstractmethod
+    def label(self) -> str:
+        """Return what the row of the table is called, K included."""
+
+    @abstractmethod
+    def protocol(self) -> list[str]:
+        """Return sentences on how the method learns, for the table's notes; equal ones of several models appear once."""
+
+    def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
+        """Draw the trained method's figures into `folder` as PNG files, given test images and the epochs' rows."""
