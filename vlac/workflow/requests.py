@@ -26,14 +26,12 @@ LONG_AGO = 1_000_000_000
 
 def write_requests(params: Params) -> None:
     """Write the request of every job, and what `digit_rung` says as a number, and delete requests of former jobs."""
-    folder = Path(f"results/{params.experiment}")
-    for rung in range(1, L + 1):
-        _write(folder / f"rung/{rung}.json", json_bytes({"rung": rung}))
+    write_rungs(params)
     asked = list(jobs(params))
     for job in asked:
         _write(job.request, json_bytes(content(job, params)))
     known = {job.request for job in asked}
-    for path in sorted((folder / "requests").rglob("*.json")):
+    for path in sorted(Path(f"results/{params.experiment}/requests").rglob("*.json")):
         if path not in known:
             path.unlink()
 
@@ -54,6 +52,14 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
         _write(job.request, json_bytes(asked))
         os.utime(job.request, None if why else (LONG_AGO, LONG_AGO))
     return stale
+
+
+def write_rungs(params: Params) -> None:
+    """Write what each number means that `digit_rung` may be; what auto means is the probe's to write."""
+    for rung in range(1, L + 1):
+        path = Path(f"results/{params.experiment}/rung/{rung}.json")
+        _write(path, json_bytes({"rung": rung}))
+        os.utime(path, (LONG_AGO, LONG_AGO))
 
 
 def content(job: Job, params: Asked) -> dict[str, object]:

@@ -11,7 +11,7 @@ from vlac.errors import VlacError
 from vlac.params import load_params
 from vlac.workflow.jobs import jobs
 from vlac.workflow.lock import join_run, whole_folder
-from vlac.workflow.requests import write_for_snakemake
+from vlac.workflow.requests import write_for_snakemake, write_rungs
 
 if config:
     raise WorkflowError(
@@ -45,6 +45,7 @@ wildcard_constraints:
 
 def requested() -> dict:
     """Write the requests of all jobs; return the stale ones and why they are."""
+    write_rungs(PARAMS)
     return write_for_snakemake((job, PARAMS) for job in jobs(PARAMS))
 
 
