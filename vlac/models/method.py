@@ -167,4 +167,4 @@ class LadderMethod(Method):
         from vlac.reporting.figures import draw_figures
 
         draw_figures(self.model, self.encode(images), images, f"{self.label()}, seed {seed}", seed, folder)
-        draw_curves(rows, self.model.spec, seed, folder / "curves.png")
+        draw_curves(rows, self.model, seed, folder / "curves.png")

@@ -1,145 +1,73 @@
-"""Stages train_vlae and train: the models of one seed group, with checkpoints on the way."""
+"""Stages train_vlae and train: one method, one seed, with checkpoints on the way."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
-import torch
 
 from vlac.data.split import Split
 from vlac.errors import VlacError
-from vlac.files import read_json, sha256, write_csv
-from vlac.models.load import save_models
-from vlac.models.spec import Spec, model_spec, vlae_spec
-from vlac.params.schema import L, Params, VlacPlus, seeds_of
-from vlac.stages.definitions import VLAE, Job
-from vlac.stages.manifest import code_hash
-from vlac.stages.view import fingerprint
-from vlac.training import Trainer, train_at_once
-from vlac.training.allocator import keep_freed_memory
-from vlac.training.checkpoint import FOLDER, discard
-from vlac.training.device import settle
-from vlac.training.guide import Guide
-from vlac.training.pretext import PretextTrainer
-from vlac.training.progress import Progress
+from vlac.files import read_json, write_csv
+from vlac.methods import base, kinds
+from vlac.models.load import save_method
+from vlac.params.section import L
+from vlac.workflow.jobs import VLAE, Job
+from vlac.workflow.manifest import Origin
 
 log = logging.getLogger(__name__)
 
-RUNG = Path("results/rung/rung.json")
-TRAIN = Path("data/train.npz")
-
 
 class View(Protocol):
-    """Somebody who watches a training: the MLflow view, or nobody."""
+    """Somebody who watches a training: MLflow, or nobody."""
 
-    def start(self, seed: int, rows: list[dict[str, float]]) -> None:
-        """Begin a seed, after the epochs in `rows` that a checkpoint holds."""
+    def start(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Begin, after the epochs in `rows` that a checkpoint holds."""
 
-    def log_epoch(self, row: Mapping[str, float]) -> None:
+    def log_epoch(self, row: Mapping[str, Any]) -> None:
         """Take note of one epoch."""
 
 
-def train(job: Job, params: Params, view: View) -> None:
-    """Train every seed of the job's group, `training.at_once` at a time, and write their weights and histories.
-
-    An interrupted training goes on from its checkpoint; a finished seed of an unfinished group is kept the same way.
-    `discard_checkpoints` ends that, once the manifest stands.
+def train(job: Job, params: Any, origin: Origin, view: View) -> None:
+    """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history.
 
     Raises:
         VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
     """
-    keep_freed_memory()
-    name = job.model or VLAE
-    images = torch.from_numpy(Split.load(TRAIN).images).to(
-        settle(params.training).torch
-    )  # one copy, which all seeds share
-    spec = build_spec(job, params)
-    identity = identity_of(job, params, [TRAIN, RUNG] if job.model else [TRAIN])
-    weights: dict[int, dict[str, torch.Tensor]] = {}
-    histories: dict[int, list[dict[str, float]]] = {}
+    assert job.seed is not None
+    images, *settled = map(Path, origin.inputs)
+    method = method_of(job, params, read_rung(settled[0]) if settled else 0)
+    name = f"{job.model} seed {job.seed}"
 
-    def keep(trainer: Trainer) -> None:
-        weights[trainer.seed] = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
-        histories[trainer.seed] = [{"seed": trainer.seed} | row for row in trainer.history]
+    def resumed(rows: list[base.Row]) -> None:
+        if rows:
+            log.info("%s: resumed from %s after epoch %d", name, job.checkpoint, len(rows))
+        view.start(rows)
 
-    with ExitStack() as shown:
-        progress: dict[int, Progress] = {}
-
-        def begin() -> Iterator[Trainer]:
-            for seed in seeds_of(job.seeds):
-                checkpoint = _checkpoint(job, seed)
-                guide = guide_of(job, params, spec, seed, images, identity)
-                trainer = Trainer(spec, images, params.training, params.objective, seed, checkpoint, identity, guide)
-                trainer.resume()
-                done = len(trainer.history)
-                log.info("%s seed %d: %s, %d threads", name, seed, trainer.device, params.training.threads)
-                if done:
-                    log.info("resumed from %s after epoch %d", checkpoint, done)
-                view.start(seed, [{"seed": seed} | row for row in trainer.history])
-                if trainer.finished:
-                    keep(trainer)
-                    continue
-                progress[seed] = shown.enter_context(Progress(f"{name} seed {seed}", params.training.epochs, done))
-                yield trainer
-
-        # Closed at once if something stops this loop, so that no thread goes on.
-        epochs = shown.enter_context(closing(train_at_once(begin(), params.training.at_once)))
-        for epoch in epochs:
-            seed = epoch.trainer.seed
-            progress[seed].show(epoch.row, epoch.images_per_second)
-            view.log_epoch({"seed": seed} | epoch.row)
-            if epoch.row["epoch"] == params.training.epochs:
-                keep(epoch.trainer)
-    seeds = seeds_of(job.seeds)  # the files have the seeds in this order, whichever was done first
-    folder = job.outputs[0].parent
-    save_models(folder / "model.pt", spec, {seed: weights[seed] for seed in seeds})
-    write_csv(folder / "history.csv", pd.DataFrame([row for seed in seeds for row in histories[seed]]))
+    log.info("%s: %s", name, method.label())
+    asked = base.Job(job.model, job.checkpoint, origin.identity, resumed, view.log_epoch)
+    rows = method.fit(Split.load(images).images, job.seed, asked)
+    history = pd.DataFrame([{"seed": job.seed} | dict(row) for row in rows], columns=None if rows else ["seed", "epoch"])
+    save_method(job.output("model.pt"), method)
+    write_csv(job.output("history.csv"), history)
 
 
-def discard_checkpoints(job: Job) -> None:
-    """Delete the checkpoints of a job whose outputs are complete, its manifest among them."""
-    for seed in seeds_of(job.seeds):
-        discard(_checkpoint(job, seed))
+def method_of(job: Job, params: Any, rung: int) -> base.Method:
+    """Return the untrained method of a job, built around `rung`."""
+    vlae = kinds()[VLAE]
+    settings = vlae.Settings(kind=VLAE) if job.model == VLAE else params.models[job.model]
+    return kinds()[settings.kind](settings, params, rung)
 
 
-def identity_of(job: Job, params: Params, inputs: list[Path]) -> dict[str, str]:
-    """Return the hashes of all that a job's training depends on, by which its checkpoints are told from others."""
-    return {
-        "parameters": fingerprint(params, job.params),
-        "code": code_hash(job.stage),
-        "inputs": " ".join(map(sha256, inputs)),
-    }
+def read_rung(path: Path) -> int:
+    """Return the rung of the largest mixture that stage `rung` has written to `path`.
 
-
-def guide_of(
-    job: Job, params: Params, spec: Spec, seed: int, images: torch.Tensor, identity: dict[str, str]
-) -> Guide | None:
-    """Return what guides a seed of VLAC+, its pretext network learnt first, or None for the paper's models.
-
-    The network is found again if an earlier training learnt it of the same data, settings and code.
+    Raises:
+        VlacError: the file names none.
     """
-    model = params.models[job.model] if job.model else None
-    if not isinstance(model, VlacPlus):
-        return None
-    of = {name: value for name, value in identity.items() if name != "parameters"}
-    learner = PretextTrainer(images, model.pretext, spec.K[spec.main_rung], seed, settle(params.training), of)
-    pretext = learner.run()
-    return Guide(pretext, learner.pairs, model.pretext.weight)
-
-
-def build_spec(job: Job, params: Params) -> Spec:
-    """Return what the job trains; VLAC and GM-DGM are built around the rung that stage `rung` has settled."""
-    if not job.model:
-        return vlae_spec(params.network, params.likelihood)
-    settled = read_json(RUNG)
-    rung = settled.get("rung") if isinstance(settled, dict) else None
+    content = read_json(path)
+    rung = content.get("rung") if isinstance(content, dict) else None
     if type(rung) is not int or not 1 <= rung <= L:
-        raise VlacError(f"{RUNG} names no rung.", "Run the stage rung again.")
-    return model_spec(params.models[job.model], rung, params.network, params.likelihood)
-
-
-def _checkpoint(job: Job, seed: int) -> Path:
-    return FOLDER / (job.model or VLAE) / f"{seed}.pt"
+        raise VlacError(f"{path} names no rung.", "Run the stage rung again.")
+    return rung
