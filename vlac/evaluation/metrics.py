@@ -1,7 +1,9 @@
 """Scores of a clustering y against true classes t: equation (10) of the VLAC paper, and what keeps it honest.
 
 `METRICS` lists them: a new entry there is a new column of scores.csv, of the table and of MLflow, and nothing else has
-to be edited. Throughout, `y` holds cluster indices 0..K-1 and `t` class indices 0..T-1, one of each per image, of any integer dtype.
+to be edited.
+
+Throughout, `y` holds cluster indices 0..K-1 and `t` class indices 0..T-1, one of each per image, of any integer dtype.
 """
 
 from collections.abc import Callable

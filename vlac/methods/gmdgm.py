@@ -1,4 +1,4 @@
-"""The equivalent GM-DGM, the paper's baseline: one rung, made of the sub-networks of the rung that carries the digit."""
+"""The equivalent GM-DGM, the paper's baseline: one rung alone, made of the ladder's sub-networks."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -115,8 +115,11 @@ class LadderMethod(Method):
                     if posterior.q is not None and posterior.y is not None:
                         q[rung].append(posterior.q)
                         y[rung].append(posterior.y.argmax(-1))
-        codes = [{rung: torch.cat(each).cpu().numpy() for rung, each in part.items()} for part in (y, q, mean)]
-        return Codes(*codes, features=torch.cat(features).cpu().numpy() if features else None)
+
+        def joined(parts: dict[int, list[Tensor]]) -> dict[int, np.ndarray]:
+            return {rung: torch.cat(each).cpu().numpy() for rung, each in parts.items()}
+
+        return Codes(joined(y), joined(q), joined(mean), torch.cat(features).cpu().numpy() if features else None)
 
     def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor | None]:
         """Return q(y, z given x) by rung of images, float (B, 3, 32, 32), and the `features` of `Codes`."""

@@ -48,7 +48,9 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
     log.info("%s: %s", name, method.label())
     asked = base.Job(job.model, job.checkpoint, origin.identity, resumed, view.log_epoch)
     rows = method.fit(Split.load(images).images, job.seed, asked)
-    history = pd.DataFrame([{"seed": job.seed} | dict(row) for row in rows], columns=None if rows else ["seed", "epoch"])
+    history = pd.DataFrame(
+        [{"seed": job.seed} | dict(row) for row in rows], columns=None if rows else ["seed", "epoch"]
+    )
     save_method(job.output("model.pt"), method)
     write_csv(job.output("history.csv"), history)
 

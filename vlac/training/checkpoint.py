@@ -96,5 +96,6 @@ def discard(path: Path) -> None:
 
 def _damaged(path: Path) -> VlacError:
     return VlacError(
-        f"{path} is damaged.", f"Delete it with `rm {path}` and run the same command again: it starts from the beginning."
+        f"{path} is damaged.",
+        f"Delete it with `rm {path}` and run the same command again: it starts from the beginning.",
     )

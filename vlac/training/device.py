@@ -9,7 +9,6 @@ import torch
 from vlac.errors import VlacError
 from vlac.params.schema import Training
 
-
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """The numbers of mallopt's settings, from glibc's malloc.h."""
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,7 +94,10 @@ class Trainer:
         self.generator = torch.Generator(device.torch).manual_seed(seed ^ NOISE)
         priors = list(model.priors.parameters())
         named = ((name, p) for name, p in model.named_parameters() if not name.startswith("priors."))
-        groups = [{"params": [p for _, p in named if p.requires_grad]}, {"params": priors, "lr": training.lr_prior}]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for _, p in named if p.requires_grad]},
+            {"params": priors, "lr": training.lr_prior},
+        ]
         # Fused: one pass over all parameters per update.
         self.optimiser = torch.optim.Adam(groups if priors else groups[:1], lr=training.lr, fused=True)
         self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time

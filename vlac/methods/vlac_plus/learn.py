@@ -165,7 +165,7 @@ class PretextTrainer:
         except Exception:  # a damaged file makes zipfile and torch raise nearly anything
             raise VlacError(
                 f"{self.path} is damaged.",
-                f"Delete it with `rm {self.path}` and run the same command again: the pretext is learnt from the beginning.",
+                f"Delete it with `rm {self.path}` and run the same command again: it starts from the beginning.",
             ) from None
 
 
