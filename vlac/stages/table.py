@@ -2,10 +2,12 @@
 
 from vlac.params.schema import Params
 from vlac.reporting.table import write_table
-from vlac.stages.stale import refuse_stale
+from vlac.workflow.jobs import Job
+from vlac.workflow.manifest import Origin
+from vlac.workflow.stale import refuse_stale
 
 
-def table(params: Params) -> None:
+def table(job: Job, params: Params, origin: Origin) -> None:
     """Refuse stale results, then write the table.
 
     Raises:

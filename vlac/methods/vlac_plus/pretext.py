@@ -1,9 +1,11 @@
-"""The eyes of VLAC+: a network that learns, without labels, which way up and round a digit stands.
+"""The pretext network of VLAC+: it predicts the dihedral transform of a picture, and so needs no labels.
 
 Its task is that of ACOL-GAR (Kilinc and Uysal, 2018): name the one of eight dihedral transforms (four turns, each plain
 or mirrored) that was applied to a per-image-normalised picture. To know how a digit is turned is to know which digit it
 is, while colour and lighting do not help.
 """
+
+import hashlib
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ TRANSFORMS = 8
 def normalise(x: Tensor) -> Tensor:
     """Return images, float (B, 3, 32, 32), each with mean 0 and standard deviation 1 over its pixels and channels."""
     std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
-    # A flat image has no shape to show: the small number keeps its noise from being blown up.
+    # The small number avoids dividing by zero on flat images.
     return (x - mean) / (std + 1e-3)
 
 
@@ -42,7 +44,7 @@ class Pretext(nn.Module):
 
     Attributes:
         size: number of features.
-        clusters: q(y given x) as learnt from the features alone, before any ladder (see vlac.training.neighbours).
+        clusters: q(y given x) as learnt from the features alone, before any ladder (see neighbours.py).
     """
 
     centre: Tensor
@@ -61,6 +63,14 @@ class Pretext(nn.Module):
         self.register_buffer("centre", torch.zeros(TRANSFORMS * hidden))
         self.register_buffer("projection", torch.zeros(TRANSFORMS * hidden, size))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def signature(self) -> str:
+        """The SHA-256 of the weights."""
+        digest = hashlib.sha256()
+        for value in self.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the log-odds of the eight transforms, float (B, 8), for normalised images, float (B, 3, 32, 32)."""

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlac.errors import DivergedError, VlacError
+from vlac.methods.vlac_plus import PretextSettings
+from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters
+from vlac.methods.vlac_plus.pretext import TRANSFORMS, Pretext, dihedral, normalise
 from vlac.models.ladder import to_input
 from vlac.models.load import read_archive, write_archive
-from vlac.models.pretext import TRANSFORMS, Pretext, dihedral, normalise
-from vlac.params.schema import Pretext as Settings
 from vlac.training.device import Device
-from vlac.training.neighbours import Pairs, learn_clusters
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class PretextTrainer:
     """Trains the network of one seed, epoch by epoch, with a checkpoint after each.
 
     Args:
-        images: uint8 (N, 32, 32, 3); brought to the device as they are, unless they are there already.
+        images: uint8 (N, 32, 32, 3); on the device.
         settings: the pretext's parameters.
         K: clusters to learn from the features.
         seed: of weights, shuffling and draws.
@@ -46,9 +46,9 @@ class PretextTrainer:
     """
 
     def __init__(
-        self, images: Tensor, settings: Settings, K: int, seed: int, device: Device, identity: dict[str, str]
+        self, images: Tensor, settings: PretextSettings, K: int, seed: int, device: Device, identity: dict[str, str]
     ) -> None:
-        self.images, self.settings, self.seed, self.device = images.to(device.torch), settings, seed, device
+        self.images, self.settings, self.seed, self.device = images, settings, seed, device
         # The weight of the mutual information belongs to the ladder's training, which comes after.
         of = {"settings": settings.model_dump(exclude={"weight"}), "K": K, "seed": seed, "device": str(device)}
         key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
@@ -67,7 +67,7 @@ class PretextTrainer:
             )
 
     def run(self) -> Pretext:
-        """Return the trained network, from where an earlier run left it.
+        """Return the trained network, resumed where an earlier run left it.
 
         Raises:
             VlacError: its file is damaged.
@@ -165,7 +165,7 @@ class PretextTrainer:
         except Exception:  # a damaged file makes zipfile and torch raise nearly anything
             raise VlacError(
                 f"{self.path} is damaged.",
-                f"Delete it to learn the pretext anew: `rm {self.path}`, and the same command again.",
+                f"Delete it with `rm {self.path}` and run the same command again: it starts from the beginning.",
             ) from None
 
 

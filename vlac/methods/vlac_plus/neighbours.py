@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vlac.models.information import mutual_information
-from vlac.models.pretext import Clusters
+from vlac.methods.vlac_plus.pretext import Clusters
 
 BATCH = 1000
 """Pairs per update: K x K joint probabilities need many to be estimated."""
@@ -43,6 +42,22 @@ class Pairs:
         first = torch.randint(len(self.features), (self.size,), generator=generator, device=device)
         which = torch.randint(self.neighbours.shape[1], (self.size,), generator=generator, device=device)
         return self.features[torch.cat([first, self.neighbours[first, which]])]
+
+
+def mutual_information(log_q: Tensor, log_q_other: Tensor) -> Tensor:
+    """Return I(y; y') in nats, a scalar, for clusters of B pairs of images.
+
+    The joint distribution is the mean of q(y given x) q(y' given x') over the pairs, made symmetric, as in Invariant
+    Information Clustering (Ji et al., 2019). It is largest, log K, when both images of every pair are surely in the
+    same cluster and the clusters are used evenly.
+
+    Args:
+        log_q, log_q_other: float (B, K), log-probabilities of the first and of the second image of each pair.
+    """
+    joint = log_q.exp().T @ log_q_other.exp() / len(log_q)
+    joint = ((joint + joint.T) / 2).clamp_min(torch.finfo(joint.dtype).tiny)
+    marginal = joint.sum(1)
+    return (joint * (joint.log() - marginal.log()[:, None] - marginal.log())).sum()
 
 
 def agreement(clusters: Clusters, pairs: Tensor) -> Tensor:
