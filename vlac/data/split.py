@@ -11,6 +11,9 @@ from vlac.files import atomic
 DIGITS = tuple(str(digit) for digit in range(10))
 IMAGE_SHAPE = (32, 32, 3)
 
+HOLDOUT_SEED = 0
+"""Of the permutation that chooses the hold-out; fixed, so that every model and seed is judged on the same images."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -79,6 +82,18 @@ class Split:
 def from_labels(images: np.ndarray, labels: np.ndarray) -> Split:
     """Return a split whose one known factor is the digit, as for SVHN."""
     return Split(images, labels, {"digit": labels}, {"digit": DIGITS})
+
+
+def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of `count` held-out training images and those of the others, both int64, of `images` in all.
+
+    Raises:
+        VlacError: the hold-out is not smaller than the split.
+    """
+    if count >= images:
+        raise VlacError(f"The hold-out is {count} images, but there are only {images} training images.", "Lower it.")
+    order = np.random.default_rng(HOLDOUT_SEED).permutation(images)
+    return order[:count], order[count:]
 
 
 def save_factors(path: Path, split: Split) -> None:

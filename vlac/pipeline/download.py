@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from vlac.data.digits import render
-from vlac.data.download import describe, file_name, locate
-from vlac.data.mat import write_mat
+from vlac.data.mat import describe, file_name, write_mat
 from vlac.data.split import save_factors
+from vlac.data.svhn import locate
 from vlac.errors import VlacError
 from vlac.files import write_json
 from vlac.params.schema import Data, Params

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vlac.data.mat import read_mat
-from vlac.data.source import read_source
+from vlac.data.mat import read_mat, read_source
 from vlac.data.split import Split, from_labels, with_factors
 from vlac.data.summary import contact_sheet, data_report
 from vlac.errors import VlacError

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vlac import __version__
-from vlac.data.source import read_source
+from vlac.data.mat import read_source
 from vlac.errors import VlacError
 from vlac.files import read_csv, write_csv, write_text
 from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus

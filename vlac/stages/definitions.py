@@ -123,15 +123,14 @@ SCORES = ("scores.csv", "factors.csv", "manifest.json")
 TORCH = ("training.threads", "training.device")
 FIGURES = ("manipulation.png", "components.png", "nearest.png", "curves.png")
 TABLES, PICTURES, LEARNING = ("numpy", "pandas"), ("PIL", "matplotlib"), ("sklearn", "threadpoolctl")
+DOWNLOADS = ("pooch", "requests", "tqdm", "urllib3")
 
 
 def _in(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
-SOURCES = _in(
-    "vlac/data", ("digits.py", "download.py", "fetch.py", "fonts.py", "mat.py", "matlab.py", "source.py", "split.py")
-)
+SOURCES = _in("vlac/data", ("digits.py", "fonts.py", "mat.py", "split.py", "svhn.py"))
 """Code that finds and reads the digit files."""
 
 CODES = ("vlac/data/split.py", "vlac/evaluation/codes.py", "vlac/models", "vlac/training/device.py")
@@ -161,7 +160,7 @@ STAGES: dict[str, Stage] = {
             outputs=("data/source.json", "data/download/manifest.json"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
             code=(*SOURCES, "vlac/pipeline/download.py"),
-            packages=(*TABLES, *PICTURES, "scipy"),
+            packages=(*TABLES, *PICTURES, *DOWNLOADS, "scipy"),
         ),
         Stage(
             name="prepare",
@@ -170,7 +169,7 @@ STAGES: dict[str, Stage] = {
             outputs=(*SPLITS, "data/prepare/manifest.json", "reports/data.md", "reports/data.png"),
             params=("data.source", "data.path", "data.train_split", "data.digits"),
             code=(*SOURCES, "vlac/data/summary.py", *_in("vlac/pipeline", ("download.py", "prepare.py"))),
-            packages=(*TABLES, *PICTURES, "scipy"),
+            packages=(*TABLES, *PICTURES, *DOWNLOADS, "scipy"),
         ),
         _train(
             name="train_vlae",
@@ -188,7 +187,7 @@ STAGES: dict[str, Stage] = {
             params=("data.holdout", "probe.K", "evaluation", *TORCH),
             code=(
                 *CODES,
-                *("vlac/data/holdout.py", "vlac/pipeline/probe.py"),
+                "vlac/pipeline/probe.py",
                 *_in("vlac/evaluation", ("metrics.py", "probing.py")),
             ),
             packages=(*TABLES, *LEARNING, "scipy", "torch"),
@@ -257,7 +256,8 @@ STAGES: dict[str, Stage] = {
             code=(
                 *(
                     "vlac/__init__.py",
-                    "vlac/data/source.py",
+                    "vlac/data/mat.py",
+                    "vlac/data/split.py",
                     "vlac/evaluation/differences.py",
                     "vlac/models/spec.py",
                     "vlac/pipeline/table.py",
