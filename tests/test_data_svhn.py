@@ -1,9 +1,7 @@
 """Digit files: where they come from, what servers may get wrong, what is read of damaged ones, and stable bytes."""
 
 import hashlib
-import http.server
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +66,6 @@ def test_a_server_that_misbehaves_for_a_while(page: Page, content: bytes, tmp_pa
     assert list(path.parent.iterdir()) == [path]
 
 
-def hangs_up(_: http.server.BaseHTTPRequestHandler) -> None:
-    pass
-
-
 REFUSED: dict[str, tuple[Answer, str, int]] = {
     "never gets past a byte": (in_turn(HALF, sends(after=0)), r"the connection broke off\. Run the same", 40_000),
     "falls silent": (in_turn(HALF, silent), "no answer from the server", 40_000),
@@ -79,7 +73,7 @@ REFUSED: dict[str, tuple[Answer, str, int]] = {
     "has a login page": (in_turn(HALF, web_page), "a web page instead of the file", 40_000),
     "has no such file": (says(404), "the server answered 404 Not Found", 0),
     "is broken": (says(500), "the server answered 500 Internal Server Error", 0),
-    "hangs up": (hangs_up, "remote end closed connection", 0),
+    "hangs up": (lambda _: None, "remote end closed connection", 0),
     "is no web server": (lambda request: request.wfile.write(b"SSH-2.0\r\n\r\n"), "does not speak HTTP", 0),
     "redirects to itself": (says(302, location=f"/{NAME}"), "exceeded 30 redirects", 0),
     "sends on to another host": (says(302, location="http://localhost:1/"), "sends us on to http://localhost", 0),
@@ -127,13 +121,8 @@ def test_a_mirror_may_hold_other_bytes_but_not_other_things(page: Page, content:
 
 
 def test_places_that_cannot_be_reached_or_written(page: Page, tmp_path: Path) -> None:
-    for place, said in {
-        "http://127.0.0.1:1": "could not be fetched: connection refused",
-        "http://[half/": "is no address",
-        "http://two words/": "is no address",
-        "http://a\nb/": "neither",
-        "ftp://host/folder": "neither",
-    }.items():
+    wrong = {"http://[half/": "is no address", "http://two words/": "is no address", "ftp://host/": "neither"}
+    for place, said in (wrong | {"http://127.0.0.1:1": "connection refused", "http://a\nb/": "neither"}).items():
         with pytest.raises(VlacError, match=said):
             locate(place, ["test"], tmp_path)
     (tmp_path / "svhn").mkdir(exist_ok=True)
@@ -175,9 +164,8 @@ def test_written_files_read_back_and_hold_no_date(
         ({"z": y}, "holds neither X nor y"),
         ({"X": X}, r"holds X, uint8 \(32, 32, 3, 25\)\. A digit file"),
         ({"X": X.astype(float), "y": y}, r"holds X, float64 \(32, 32, 3, 25\) and y, uint8 \(25, 1\)"),
-        ({"X": IMAGES, "y": y}, r"holds X, uint8 \(25, 32, 32, 3\)"),
         ({"X": X, "y": y[:20]}, r"and y, uint8 \(20, 1\)"),
-        ({"X": X[..., :0], "y": y[:0]}, r"holds X, uint8 \(32, 32, 3, 0\)"),
+        ({"X": X[..., :0], "y": y[:0]}, r"\(32, 32, 3, 0\)"),
         ({"X": X, "y": y + np.uint8(1)}, "label 11, but labels run from 1 to 10"),
         ({"X": {"field": 1}, "y": y}, "Object arrays cannot be saved"),
     ],
@@ -188,25 +176,33 @@ def test_other_content_is_named(tmp_path: Path, other: dict, said: str) -> None:
         read_mat(tmp_path / NAME)
 
 
-@pytest.mark.parametrize("damage", ["cut", "cut in the head", "empty", "no .mat", "HDF5", 1163, 1473, 1484, 1485])
-def test_a_damaged_file_is_one_sentence(content: bytes, tmp_path: Path, damage: str | int) -> None:
-    changed = bytearray(content)
-    if isinstance(damage, int):  # bits that end the process in which SciPy reads the file, or may do so
-        changed[damage // 8] ^= 1 << damage % 8
-    kinds = {"cut": changed[:-9], "cut in the head": changed[:150], "empty": b"", "no .mat": b"<html>" * 99}
-    (tmp_path / NAME).write_bytes((kinds | {"HDF5": b"MATLAB 7.3 MAT-file".ljust(128)}).get(str(damage), changed))
-    with pytest.raises(VlacError, match=r"test_32x32\.mat (is truncated, damaged or no \.mat file|holds)") as caught:
+def flipped(content: bytes, bit: int) -> bytes:
+    return content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda content: content[:-9],
+    "cut in the head": lambda content: content[:150],
+    "empty": lambda _: b"",
+    "a web page": lambda _: b"<html>" * 99,
+    "HDF5": lambda _: b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM",
+    "a tag's type": lambda content: flipped(content, 1163),  # SciPy crashes on these two
+    "a tag's length": lambda content: flipped(content, 1473),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_one_sentence(content: bytes, tmp_path: Path, damage: str) -> None:
+    (tmp_path / NAME).write_bytes(DAMAGES[damage](content))
+    with pytest.raises(VlacError, match=r"test_32x32\.mat is truncated, damaged or no \.mat file \(") as caught:
         read_mat(tmp_path / NAME)
     assert "\n" not in str(caught.value)
 
 
-def test_a_reader_that_crashes_ends_nothing_else(
-    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / NAME).write_bytes(content)
-    monkeypatch.setattr(mat, "READER", "import os; os.abort()")
-    with pytest.raises(VlacError, match="it ends the process that reads it"):
-        read_mat(tmp_path / NAME)
-    os.remove(tmp_path / NAME)
+def test_a_reader_that_crashes_ends_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(VlacError, match="is missing or no file"):
+        read_mat(tmp_path / NAME)
+    (tmp_path / NAME).touch()
+    monkeypatch.setattr(mat, "READER", "import os; os.abort()")
+    with pytest.raises(VlacError, match="its reader ended: Aborted"):
         read_mat(tmp_path / NAME)

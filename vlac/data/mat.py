@@ -5,6 +5,7 @@ Source: http://ufldl.stanford.edu/housenumbers/.
 """
 
 import hashlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -133,10 +134,11 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
                     return dict(archive)
     except OSError as error:
         raise VlacError(f"{path} could not be read: {error.strerror}.", "Make room for temporary files.") from None
-    said = done.stderr.strip().splitlines()[-1:] if done.returncode > 0 else ["it ends the process that reads it"]
+    code, said = done.returncode, done.stderr.strip().splitlines() or ["no reason given"]
+    why = said[-1] if code > 0 else f"its reader ended: {signal.strsignal(-code)}"
     raise VlacError(
-        one_line(f"{path} is truncated, damaged or no .mat file ({''.join(said)})."),
-        "Delete it and download or copy it again.",
+        one_line(f"{path} is truncated, damaged or no .mat file ({why})."),
+        "Free memory if it was short; otherwise delete the file and download or copy it again.",
     )
 
 

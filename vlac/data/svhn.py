@@ -26,8 +26,6 @@ OFFLINE = (
 TIMEOUT = 10.0  # seconds without an answer, or with fewer than LEAST bytes
 LEAST = 10_000  # bytes: what comes more slowly would take days, and counts as nothing
 PAUSES = (1.0, 2.0, 4.0)  # seconds before each further attempt
-CHUNK = 1 << 18  # bytes
-TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP states that pass by themselves
 
 
 def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
@@ -132,7 +130,7 @@ def _attempt(url: str, part: Path) -> None:
         if status == 416 or (status == 206 and not ranges.startswith(f"bytes {start}-")):
             part.unlink(missing_ok=True)
             raise requests.ConnectionError("the server sent another part of the file than asked for")
-        if status in TRANSIENT:
+        if status in (408, 429) or status >= 500:  # these pass by themselves
             raise requests.ConnectionError(f"the server answered {status} {answer.reason}")
         if status not in (200, 206):
             raise VlacError(f"{url} could not be fetched: the server answered {status} {answer.reason}.")
@@ -147,7 +145,7 @@ def _attempt(url: str, part: Path) -> None:
         bar = tqdm(desc=part.stem, initial=start, total=total, unit="B", unit_scale=True, disable=None)
         with part.open("ab" if start else "wb") as file, bar:
             since, arrived = time.monotonic(), 0
-            while chunk := answer.raw.read1(CHUNK):  # what is there: an interruption loses nothing that has arrived
+            while chunk := answer.raw.read1(1 << 18):  # what is there: an interruption loses nothing that has arrived
                 file.write(chunk)
                 bar.update(len(chunk))
                 arrived += len(chunk)
