@@ -114,7 +114,7 @@ def test_a_mirror_may_hold_other_bytes_but_not_other_things(page: Page, content:
     path = locate(f"{page.url}/", ["extra"], tmp_path)["extra"]
     assert locate(page.url, ["extra"], tmp_path) == {"extra": path}
     assert describe("extra", path)["official"] is False
-    with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Correct data\.path"):
+    with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Check the mirror"):
         locate(page.url, ["train"], tmp_path)
     assert [path] == list(path.parent.iterdir())
     assert len(page.asked) == 2

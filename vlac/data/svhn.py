@@ -91,6 +91,7 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
         VlacError: no connection after all attempts, the server refuses or sends something else than the file.
         OSError: a file cannot be written.
     """
+    os.remove(output)  # it is empty, and would stay if this process were killed
     name = url.rpartition("/")[2]
     part = Path(store.path, f"{name}.part")
     failures, most = 0, _size(part)
@@ -99,7 +100,7 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
             _attempt(url, part)
             break
         except ValueError as error:
-            raise VlacError(f"{url} is no address ({error}).", CORRECT) from None
+            raise VlacError(f"{url} is no address ({error}).", "Correct it.") from None
         except (requests.RequestException, HTTPError) as error:
             if _size(part) >= most + LEAST:  # it moves: this failure is the first again
                 failures, most = 0, _size(part)
@@ -115,7 +116,7 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
             read_mat(part)
         except VlacError as error:
             part.unlink()
-            raise VlacError(f"{url} is no digit file and was deleted: {error.message}", CORRECT) from None
+            raise VlacError(f"{url} is no digit file and was deleted: {error.message}", "Check the mirror's address.") from None
     part.replace(output)
 
 
