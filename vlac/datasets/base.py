@@ -66,7 +66,7 @@ class Dataset(ABC):
         self.data, self.folder = data, folder
 
     @classmethod
-    def check(cls, data: Any) -> None:
+    def check(cls, data: Any) -> None:  # noqa: B027 - most data sets refuse nothing
         """Raise ValueError if the section `data` asks for something that this data set has not."""
 
     @abstractmethod

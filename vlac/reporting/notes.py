@@ -112,8 +112,14 @@ def _models(labels: dict[str, str], methods: dict[str, Method]) -> str:
 
 def _files(params: Params, files: list[File]) -> str:
     rows = [
-        [file.name, file.split, f"{file.count:,}", "yes" if file.official else "no", f"{file.bytes:,}"]
-        + [f"`{file.sha256[:16]}`"]
+        [
+            file.name,
+            file.split,
+            f"{file.count:,}",
+            "yes" if file.official else "no",
+            f"{file.bytes:,}",
+            f"`{file.sha256[:16]}`",
+        ]
         for file in files
     ]
     table = aligned(["File", "split", "images", "official", "bytes", "sha256 begins"], rows, left=2)
