@@ -1,1 +1,1 @@
-"""What each stage does with its files: from the paths of a job to the functions that do the work, and back."""
+"""What each stage does with its files: one module a stage, named like its rule, with one function of that name."""

@@ -1,6 +1,7 @@
 """Stage prepare: from the digit files to two arrays that everything else reads."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +12,21 @@ from vlac.data.summary import contact_sheet, data_report
 from vlac.errors import VlacError
 from vlac.files import sha256, write_text
 from vlac.params.schema import Data, Params
-from vlac.pipeline.download import SOURCE, factors_beside, locate_files
+from vlac.stages.download import factors_beside, locate_files
+from vlac.workflow.jobs import Job
+from vlac.workflow.manifest import Origin
 
 AGAIN = "Run `python -m vlac download`, which checks or makes the digit files, and the same command again."
 
 
-def prepare(params: Params) -> None:
-    """Read the digit files that `download` saw into data/train.npz and data/test.npz, and report on them."""
+def prepare(job: Job, params: Params, origin: Origin) -> None:
+    """Read the digit files that `download` saw into train.npz and test.npz, and report on them."""
     data = params.data
-    paths = locate_files(data)
-    checked = read_source(SOURCE)["files"]
+    paths = locate_files(job.experiment, data)
+    (source,) = map(Path, origin.inputs)
+    checked = read_source(source)["files"]
     if [entry["split"] for entry in checked] != list(paths):
-        raise VlacError(f"{SOURCE} is about other splits than params.yaml asks for.", AGAIN)
+        raise VlacError(f"{source} is about other splits than params.yaml asks for.", AGAIN)
     for entry in checked:
         path = paths[entry["split"]]
         if not path.exists():
@@ -32,10 +36,10 @@ def prepare(params: Params) -> None:
     splits = {split: _read(data, path) for split, path in paths.items()}
     test = splits.pop("test")
     train = _joined(list(splits.values()))
-    train.save(Path("data/train.npz"))
-    test.save(Path("data/test.npz"))
-    write_text(Path("reports/data.md"), data_report(train, test, _description(data)))
-    contact_sheet(Path("reports/data.png"), train)
+    train.save(job.output("train.npz"))
+    test.save(job.output("test.npz"))
+    write_text(job.output("data.md"), data_report(train, test, _description(data, checked)))
+    contact_sheet(job.output("data.png"), train)
 
 
 def _read(data: Data, path: Path) -> Split:
@@ -54,7 +58,7 @@ def _joined(splits: list[Split]) -> Split:
     return from_labels(np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits]))
 
 
-def _description(data: Data) -> str:
+def _description(data: Data, files: list[dict[str, Any]]) -> str:
     if data.source == "digits":
         return (
             "Street-view-like digits, rendered offline from the fonts that matplotlib ships "
@@ -63,6 +67,6 @@ def _description(data: Data) -> str:
     names = [
         f"{entry['name']} ({'the official file' if entry['official'] else 'not the official bytes'}, "
         f"sha256 {entry['sha256'][:12]})"
-        for entry in read_source(SOURCE)["files"]
+        for entry in files
     ]
     return f"SVHN cropped digits (Netzer et al., 2011): {', '.join(names)}."
