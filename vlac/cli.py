@@ -14,7 +14,7 @@ from typing import Any
 
 from vlac import __version__
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.view import Asked
 from vlac.workflow.jobs import STAGES, VLAE, Job, jobs
 from vlac.workflow.lock import whole_folder

@@ -43,7 +43,8 @@ class Method(base.Method):
 
         # One thread: sums split over threads differ in their last bits from run to run.
         with threadpool_limits(limits=1):
-            self.centres = KMeans(self.settings.K, n_init=1, random_state=seed).fit(_pixels(images)).cluster_centers_
+            kmeans = KMeans(self.settings.K, n_init=1, random_state=seed, copy_x=False)
+            self.centres = kmeans.fit(_pixels(images)).cluster_centers_
         return []
 
     def encode(self, images: np.ndarray) -> base.Codes:
