@@ -65,8 +65,8 @@ class Dataset(ABC):
     def __init__(self, data: Any, folder: Path) -> None:
         self.data, self.folder = data, folder
 
-    @classmethod
-    def check(cls, data: Any) -> None:  # noqa: B027 - most data sets refuse nothing
+    @classmethod  # noqa: B027 - most data sets refuse nothing
+    def check(cls, data: Any) -> None:
         """Raise ValueError if the section `data` asks for something that this data set has not."""
 
     @abstractmethod
