@@ -116,7 +116,9 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
             read_mat(part)
         except VlacError as error:
             part.unlink()
-            raise VlacError(f"{url} is no digit file and was deleted: {error.message}", "Check the mirror's address.") from None
+            raise VlacError(
+                f"{url} is no digit file and was deleted: {error.message}", "Check the mirror's address."
+            ) from None
     part.replace(output)
 
 
