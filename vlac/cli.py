@@ -1,34 +1,55 @@
-"""The command line: `python -m vlac <stage> ...`, the same text that both engines run."""
+"""The command line: `vlac <command>`, or `python -m vlac <command>` as both engines run it."""
 
 import argparse
+import importlib
+import json
 import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 from vlac import __version__
 from vlac.errors import VlacError
 from vlac.params import load_params
-from vlac.params.schema import Params
-from vlac.params.trials import SEARCH, load_search
-from vlac.stages import STAGES, Job, jobs, run_stage
-from vlac.stages.definitions import VLAE
-from vlac.stages.engine import whole_folder
-from vlac.stages.search import SEARCH_STAGES
-from vlac.stages.stale import sort_out
+from vlac.params.view import Asked
+from vlac.workflow.jobs import STAGES, VLAE, Job, jobs
+from vlac.workflow.lock import whole_folder
+from vlac.workflow.manifest import Origin
+from vlac.workflow.requests import write_requests
+from vlac.workflow.run import run_job
+from vlac.workflow.stale import sort_out
 
 log = logging.getLogger(__name__)
 
+HELP = f"""\
+The engines run everything in order: snakemake --cores 4 reports/table1.md, or dvc repro. See README.md.
+
+see where things stand:
+  plan                     list every job, its state and its command
+  params                   print the parameters as JSON, for a machine without a YAML reader
+
+run without an engine:
+  work                     run what is not up to date, in order     vlac work --minutes 230
+
+run one stage by hand:
+  {", ".join(sorted({"train", *STAGES} - {"train_vlae"}))}
+                           a stage of params.yaml                   vlac train --model gmdgm --seed 0
+  trial, search            a stage of search.yaml                   vlac trial --model wider --seed 0
+
+keep the views up to date:
+  track                    rebuild the MLflow view from the files
+  requests                 write what DVC compares to find changed code and parameters
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 for a mistake that the user can mend, or 128 + n after signal n.
+    """Run one command; return 0, or 2 for a mistake that the user can correct, or 128 + n after signal n.
 
-    `work` returns 3 or 4 where work is left, and `unpack` 2 where it left results in the pack.
+    `work` returns 3 if its time was up, and 4 if a job failed.
     """
     options = _parser().parse_args(arguments)
     _log_to_console()
@@ -43,20 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, _Terminated) as stop:
-        print(
-            "interrupted: the same command starts again, from the last checkpoint where there is one.", file=sys.stderr
-        )
+        print("interrupted: the same command continues, from the last checkpoint if there is one.", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:
-        # Whoever read our output has seen enough, as in `python -m vlac plan | head`.
+        # Whoever read our output has seen enough, as in `vlac plan | head`.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's own flush at exit finds no pipe
         return 0
     except Exception as error:
         if options.traceback:
             raise
         print(
-            f"error: {type(error).__name__}: {error}. This is a bug in vlac, or in what it met; run "
-            f"`python -m vlac --traceback {' '.join(sys.argv[1:])}` for the details to report.",
+            f"error: {type(error).__name__}: {error}. This is a bug in vlac; for the details to report, run "
+            f"`python -m vlac --traceback {' '.join(sys.argv[1:])}`.",
             file=sys.stderr,
         )
         return 1
@@ -64,125 +83,86 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vlac",
-        description="The stages of the pipeline; snakemake and dvc run them in order. See README.md.",
+        prog="vlac", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter, usage="vlac COMMAND ..."
     )
     parser.add_argument("--version", action="version", version=f"vlac {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
 
-    def add(
-        name: str, run: Callable[[argparse.Namespace], int | None], text: str, *needs: str
-    ) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run)
+    def add(name: str, run: Callable[[argparse.Namespace], int | None], *needs: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name)
+        command.set_defaults(run=run, command=name)
         if "model" in needs:
-            known = "a model of params.yaml, or vlae" if name == "train" else "a model of params.yaml"
-            command.add_argument("--model", required=True, help=known)
-        if "seeds" in needs:
-            command.add_argument("--seeds", required=True, help="a seed group of params.yaml, such as 0 or 0-4")
-        if "folder" in needs:
-            command.add_argument("folder", type=Path, metavar="FOLDER")
+            command.add_argument("--model", required=True, help="a model of params.yaml, or a trial of search.yaml")
+        if "seed" in needs:
+            command.add_argument("--seed", required=True, type=int, help="a seed that the file lists")
         return command
 
-    add("download", _download, "bring the digit files here and check them")
-    add("prepare", _prepare, "turn them into arrays, and report on them")
-    add("train", _train, "train a model for a group of seeds", "model", "seeds")
-    add("probe", _probe, "score the rungs of the VLAE on the hold-out", "seeds")
-    add("rung", _rung, "gather the probe's scores and settle the digit rung")
-    add("evaluate", _evaluate, "score a model's clusters on the test split", "model", "seeds")
-    add("figures", _figures, "draw a model's figures", "model", "seeds")
-    add("table", _table, "fill Table 1")
-    trial = add("trial", _trial, "train and score one trial of search.yaml")
-    trial.add_argument("name", help="a trial of search.yaml")
-    trial.add_argument("--seed", required=True, help="a seed of search.yaml")
-    add("search", _search, "gather the trials of search.yaml and apply its rule")
-    add("plan", _plan, "list every job, its state and its command")
-    add("track", _track, "make the MLflow view again from the result files")
-    add("handover", _handover, "tell the other engine what one engine has made")
-    packing = add("pack", _pack, "fill a folder with all that a machine without internet and engines needs", "folder")
-    packing.add_argument("--preset", metavar="NAME", help="the experiment of presets/NAME.yaml, not of params.yaml")
-    packing.add_argument("--without-data", action="store_true", help="leave out the data arrays")
-    working = add("work", _work, "run what is not up to date, in order, without an engine")
-    working.add_argument("--minutes", type=float, help="stop after so long; the same command goes on")
+    for name in ("download", "prepare", "rung", "table", "search"):
+        add(name, _run_stage)
+    for name in ("train", "evaluate", "figures", "trial"):
+        add(name, _run_stage, "model", "seed")
+    add("probe", _run_stage, "seed")
+    add("plan", _plan)
+    add("params", lambda options: print(json.dumps(load_params().model_dump(mode="json"), indent=2)))
+    add("requests", lambda options: write_requests(load_params()))
+    add("track", _track)
+    working = add("work", _work)
+    working.add_argument("--minutes", type=float, help="stop after so long; the same command continues")
     working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
-    add("unpack", _unpack, "bring results home from a packed folder, and tell the engines and MLflow", "folder")
     return parser
 
 
-# The imports below stand in the commands because each costs seconds that the other commands need not wait.
+def _asked(searches: bool) -> Iterator[tuple[Job, Asked]]:
+    """Yield every job of params.yaml, or of search.yaml, with its parameters, in an order in which they can run."""
+    if searches:
+        from vlac.search.jobs import search_jobs
+
+        yield from search_jobs()
+    else:
+        params = load_params()
+        yield from ((job, params) for job in jobs(params))
 
 
-def _download(options: argparse.Namespace) -> None:
-    from vlac.pipeline.download import download
+def _run_stage(options: argparse.Namespace) -> None:
+    of_search = options.command in ("trial", "search")
+    every = list(_asked(of_search))
+    model, seed = getattr(options, "model", ""), getattr(options, "seed", None)
+    name = "train_vlae" if (options.command, model) == ("train", VLAE) else options.command
+    of_stage = [(job, params) for job, params in every if job.stage.name == name]
+    found = [(job, params) for job, params in of_stage if (job.model or model, job.seed) == (model, seed)]
+    if not found:
+        listed = ", ".join(sorted({f"--model {job.model} --seed {job.seed}" for job, _ in of_stage}))
+        file = "search.yaml" if of_search else "params.yaml"
+        raise VlacError(f"{file} lists no such job of `{options.command}`.", f"It lists {listed}.")
+    job, params = found[0]
+    stage = getattr(importlib.import_module(job.stage.module), job.stage.module.rpartition(".")[2])
 
-    run_stage(Job(STAGES["download"]), download)
+    def work(job: Job, view: Any, origin: Origin) -> None:
+        if not job.stage.trains:
+            stage(job, view, origin)
+            return
+        from vlac import tracking
 
+        with tracking.training(job, params) as live:
+            stage(job, view, origin, live)
 
-def _prepare(options: argparse.Namespace) -> None:
-    from vlac.pipeline.prepare import prepare
+    def after() -> None:
+        from vlac import tracking
 
-    run_stage(Job(STAGES["prepare"]), prepare)
+        tracking.publish(job, params)
+        if job.stage.trains:
+            # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.
+            from vlac.training.checkpoint import discard
 
+            discard(job.checkpoint)
 
-def _train(options: argparse.Namespace) -> None:
-    from vlac.pipeline.train import discard_checkpoints, train
-
-    job = Job(STAGES["train"], model=options.model, seeds=options.seeds)
-    if options.model == VLAE:
-        job = Job(STAGES["train_vlae"], seeds=options.seeds)
-    _train_and_publish(job, train, discard_checkpoints)
-
-
-def _probe(options: argparse.Namespace) -> None:
-    from vlac.pipeline.probe import probe
-
-    _run_and_publish(Job(STAGES["probe"], seeds=options.seeds), probe)
-
-
-def _rung(options: argparse.Namespace) -> None:
-    from vlac.pipeline.rung import settle_rung
-
-    _run_and_publish(Job(STAGES["rung"]), settle_rung)
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from vlac.pipeline.evaluate import evaluate
-
-    _run_and_publish(Job(STAGES["evaluate"], model=options.model, seeds=options.seeds), evaluate)
-
-
-def _figures(options: argparse.Namespace) -> None:
-    from vlac.pipeline.figures import figures
-
-    _run_and_publish(Job(STAGES["figures"], model=options.model, seeds=options.seeds), figures)
-
-
-def _table(options: argparse.Namespace) -> None:
-    from vlac.pipeline.table import table
-
-    _run_and_publish(Job(STAGES["table"]), lambda job, params: table(params))
-
-
-def _trial(options: argparse.Namespace) -> None:
-    from vlac.pipeline.trial import discard_checkpoint, trial
-
-    _train_and_publish(Job(SEARCH_STAGES["trial"], model=options.name, seeds=options.seed), trial, discard_checkpoint)
-
-
-def _search(options: argparse.Namespace) -> None:
-    from vlac.pipeline.search import search
-
-    job = Job(SEARCH_STAGES["search"])
-    run_stage(job, lambda asked: search(job, asked))
+    run_job(job, params, [each for each, _ in every], work, after)
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from vlac.node.folder import settled
-
-    params = load_params()
-    done, left = sort_out(params, settled(params))
-    for job in jobs(params):
+    done, left = sort_out(_asked(False))
+    for job, _ in _asked(False):
         print(f"{left.get(job, 'up to date'):<34} {job.command}")
     print(f"{len(left)} of {len(done) + len(left)} jobs have to be run.")
 
@@ -190,78 +170,20 @@ def _plan(options: argparse.Namespace) -> None:
 def _track(options: argparse.Namespace) -> None:
     from vlac import tracking
 
-    print(tracking.rebuild(load_params()))
-    if SEARCH.exists():
-        print(tracking.rebuild_search(load_search()))
-
-
-def _handover(options: argparse.Namespace) -> None:
-    from vlac.stages.handover import hand_over
-
-    with whole_folder(dvc_may_work=True):
-        done, left = hand_over(load_params())
-    print(f"Both engines now take {len(done)} finished jobs as done.")
-    for job, why in left.items():
-        print(f"Still to be made: {job} ({why}).")
-
-
-def _pack(options: argparse.Namespace) -> None:
-    from vlac.node.pack import pack, preset
-
-    params = preset(options.preset) if options.preset else load_params()
-    print(pack(options.folder, params, with_data=not options.without_data))
+    print(tracking.rebuild(_asked(False)))
+    if os.path.exists("search.yaml"):
+        print(tracking.rebuild(_asked(True)))
 
 
 def _work(options: argparse.Namespace) -> int:
-    from vlac.node.work import chosen_stages, work
+    from vlac.workflow.work import chosen_stages, work
 
     with whole_folder():
-        outcome = work(load_params(), chosen_stages(options.stages), options.minutes)
-    print(outcome)
-    return outcome.status
-
-
-def _unpack(options: argparse.Namespace) -> int:
-    from vlac import tracking
-    from vlac.node.unpack import still_needed, unpack
-    from vlac.stages.handover import hand_over
-
-    params = load_params()
-    with whole_folder(dvc_may_work=True):
-        seen = unpack(options.folder, params)
-        print(seen, flush=True)
-        if seen.brought or seen.here:
-            done, left = hand_over(params)
-            print(f"Both engines now take {len(done)} finished jobs as done.")
-            print(tracking.rebuild(params))
-            if advice := still_needed(seen, left):
-                print(advice)
-    return 2 if seen.refused else 0
-
-
-def _train_and_publish(job: Job, train: Callable[[Job, Any, Any], None], discard: Callable[[Job], None]) -> None:
-    from vlac import tracking
-
-    def work(params: Params) -> None:
-        with tracking.training(job) as view:
-            train(job, params, view)
-
-    def after() -> None:
-        # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.
-        tracking.publish(job)
-        discard(job)
-
-    run_stage(job, work, after)
-
-
-def _run_and_publish(job: Job, work: Callable[[Job, Params], None]) -> None:
-    from vlac import tracking
-
-    run_stage(job, lambda params: work(job, params), lambda: tracking.publish(job))
+        return work(_asked(False), chosen_stages(options.stages), options.minutes)
 
 
 class _Terminated(BaseException):
-    """SIGTERM: raised so that files are left whole and views are closed, as for Ctrl-C."""
+    """SIGTERM: raised so that files stay intact and views are closed, as for Ctrl-C."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -277,7 +199,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _log_to_console() -> None:
-    """Show the package's own log lines on standard error, but for those that a progress bar shows."""
+    """Show the package's own log lines on standard error, except those that a progress bar shows."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     handler.addFilter(lambda record: not getattr(record, "in_bar", False))

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import glob
 import hashlib
-import io
 import json
 import os
 import secrets
@@ -20,13 +19,9 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 
-PART = 2**20
-"""Bytes that are copied at a time."""
-
-
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is whole.
+    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete.
 
     What processes killed while they wrote `path` have left beside it is deleted first.
 
@@ -46,7 +41,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise VlacError(
             f"{path} could not be written: {reason(error)}.",
-            "Mend that and run the same command again; nothing was lost.",
+            "Correct that and run the same command again; nothing was lost.",
         ) from error
     finally:
         if temporary:
@@ -93,17 +88,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write `content` as UTF-8 with line ends as they stand, atomically."""
     write_bytes(path, content.encode())
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy the bytes of `source` to `target` atomically.
-
-    Raises:
-        VlacError: the one cannot be read, or the other cannot be written.
-    """
-    with _reading(source) as original, atomic(target) as copy:
-        for part in _parts(source, original):
-            copy.write(part)
 
 
 def json_bytes(content: Any) -> bytes:
@@ -161,32 +145,18 @@ def _read(path: Path, parse: Callable[[], Content]) -> Content:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal.
+    """Return the SHA-256 of a file's bytes, or of the names and bytes of a folder's files, in hexadecimal.
+
+    Hidden files of a folder do not count: Snakemake leaves one there.
 
     Raises:
         VlacError: the file is missing or unreadable.
     """
-    with _reading(path) as file:
-        try:
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
+        return hashlib.sha256("\n".join(f"{file.name} {sha256(file)}" for file in files).encode()).hexdigest()
+    try:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise _unreadable(path, error) from None
-
-
-def _reading(path: Path) -> io.BufferedReader:
-    try:
-        return path.open("rb")
     except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _parts(path: Path, file: io.BufferedReader) -> Iterator[bytes]:
-    try:
-        while part := file.read(PART):
-            yield part
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> VlacError:
-    return VlacError(f"{path} cannot be read: {error.strerror}.", "Run the stage that makes it.")
+        raise VlacError(f"{path} cannot be read: {error.strerror}.", "Run the stage that makes it.") from None

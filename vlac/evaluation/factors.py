@@ -6,13 +6,13 @@ from threadpoolctl import threadpool_limits
 
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import Labels, chance, nmi
-from vlac.evaluation.probing import Codes, check_codes, common_scale, nearest_neighbours, varies
+from vlac.evaluation.probing import Points, check_codes, common_scale, nearest_neighbours, varies
 
 
 def rung_factor_matrix(
-    fit_means: dict[int, Codes],
+    fit_means: dict[int, Points],
     fit_factors: dict[str, Labels],
-    test_means: dict[int, Codes],
+    test_means: dict[int, Points],
     test_y: dict[int, Labels],
     test_factors: dict[str, Labels],
     *,
@@ -24,9 +24,10 @@ def rung_factor_matrix(
     """Measure every rung against every true factor.
 
     Args:
-        fit_means, test_means: posterior means by rung, float (N, d) of the train images and (M, d) of the test images.
+        fit_means, test_means: codes by rung, float (N, d) of the train images and (M, d) of the test images; empty for
+            a method that has none.
         fit_factors, test_factors: true factors by name, integer category per image, (N,) and (M,).
-        test_y: clusters of the test images by rung, integers (M,); the mixture rungs alone.
+        test_y: clusters of the test images by rung, integers (M,), of the rungs that have any.
         neighbours: how many nearest neighbours vote.
         seed: fixes the subsets.
         fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a seeded
@@ -35,17 +36,17 @@ def rung_factor_matrix(
     Returns:
         Columns rung (int), factor, measure, value; sorted by rung, then in the order of `test_factors`, with measure
         nmi: mutual information of the rung's clusters and the factor, over the arithmetic mean of their entropies, on
-            all test images (mixture rungs alone);
-        knn: accuracy of the factor on test images by vote of the nearest train codes of the rung;
-        chance: share of the factor's largest category over all test images, repeated for every rung: the floor of knn.
+            all test images (rungs with clusters alone);
+        knn: accuracy of the factor on test images by vote of the nearest train codes (rungs with codes alone);
+        chance: share of the factor's largest category over all test images, beside every knn: its floor.
 
     Raises:
         VlacError: rungs or factors that differ between fit and test, codes that hold NaN or infinity, or shapes that
             disagree.
     """
-    if fit_means.keys() != test_means.keys() or not test_y.keys() <= test_means.keys():
+    if fit_means.keys() != test_means.keys():
         raise VlacError(
-            f"The rungs differ: {sorted(fit_means)} to fit, {sorted(test_means)} to score, {sorted(test_y)} clustered.",
+            f"The rungs differ: {sorted(fit_means)} to fit, {sorted(test_means)} to score.",
             "Compute all codes with the same model.",
         )
     if not fit_factors or fit_factors.keys() != test_factors.keys():
@@ -60,20 +61,23 @@ def rung_factor_matrix(
     fit_chosen = generator.permutation(len(fit_table))[:fit_limit]
     test_chosen = generator.permutation(len(test_table))[:test_limit]
     rows: list[tuple[int, str, str, float]] = []
-    for rung in sorted(test_means):
-        check_codes(fit_means[rung], fit_table)
-        check_codes(test_means[rung], test_table)
-        predicted = _vote(fit_means[rung][fit_chosen], fit_table[fit_chosen], test_means[rung][test_chosen], neighbours)
-        hits = (predicted == test_table[test_chosen]).mean(axis=0)
+    for rung in sorted({*test_means, *test_y}):
+        hits = None
+        if rung in test_means:
+            check_codes(fit_means[rung], fit_table)
+            check_codes(test_means[rung], test_table)
+            fit, codes = fit_means[rung][fit_chosen], test_means[rung][test_chosen]
+            hits = (_vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]).mean(axis=0)
         for index, name in enumerate(names):
             if rung in test_y:
                 rows.append((rung, name, "nmi", nmi(test_y[rung], test_factors[name])))
-            rows.append((rung, name, "knn", float(hits[index])))
-            rows.append((rung, name, "chance", chance(test_factors[name])))
+            if hits is not None:
+                rows.append((rung, name, "knn", float(hits[index])))
+                rows.append((rung, name, "chance", chance(test_factors[name])))
     return pd.DataFrame(rows, columns=["rung", "factor", "measure", "value"])
 
 
-def _vote(fit_codes: Codes, fit_table: Labels, codes: Codes, neighbours: int) -> Labels:
+def _vote(fit_codes: Points, fit_table: Labels, codes: Points, neighbours: int) -> Labels:
     """Predict all factors, integers (M, F); codes that are constant over the fit set predict the largest categories."""
     if not varies(fit_codes):
         largest = [np.bincount(column).argmax() for column in fit_table.T]

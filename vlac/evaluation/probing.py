@@ -24,13 +24,13 @@ from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
 
 MEASURES = ("knn", "linear", "gmm_purity", "kmeans_purity")
 
-Codes = NDArray[np.floating[Any]]
+Points = NDArray[np.floating[Any]]
 
 
 def probe_codes(
-    fit_codes: Codes,
+    fit_codes: Points,
     fit_labels: Labels,
-    holdout_codes: Codes,
+    holdout_codes: Points,
     holdout_labels: Labels,
     *,
     K: int,
@@ -108,7 +108,7 @@ def best_rung(scores: pd.DataFrame) -> int:
     return int(means.index[means == means.max()].max())
 
 
-def check_codes(codes: Codes, labels: Labels) -> None:
+def check_codes(codes: Points, labels: Labels) -> None:
     """Refuse codes that are not finite, or not one row for every row of `labels`."""
     if codes.ndim != 2 or len(codes) != len(labels) or codes.size == 0:
         raise VlacError(
@@ -119,12 +119,12 @@ def check_codes(codes: Codes, labels: Labels) -> None:
         raise VlacError("The codes hold NaN or infinity.", "Train the model again, with a smaller learning rate.")
 
 
-def varies(codes: Codes) -> bool:
+def varies(codes: Points) -> bool:
     """Tell whether any two rows of `codes` differ."""
     return bool(np.ptp(codes, axis=0).any())
 
 
-def common_scale(fit_codes: Codes, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def common_scale(fit_codes: Points, codes: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shift and scale both sets alike, to mean 0 and standard deviation 1 of the widest dimension of `fit_codes`.
 
     Distances keep their proportions. The mixture's floor under its variances becomes relative to the codes' spread,
@@ -135,7 +135,7 @@ def common_scale(fit_codes: Codes, codes: Codes) -> tuple[NDArray[np.float64], N
     return (fit_codes - centre) / scale, (codes - centre) / scale
 
 
-def nearest_neighbours(fit_codes: Codes, fit_labels: Labels, codes: Codes, neighbours: int) -> Labels:
+def nearest_neighbours(fit_codes: Points, fit_labels: Labels, codes: Points, neighbours: int) -> Labels:
     """Label every row of `codes` by the vote of its nearest rows of `fit_codes`; ties go to the smaller label.
 
     `fit_labels` may be (N,), or (N, F) for F factors at once: one search then serves them all.
@@ -145,14 +145,14 @@ def nearest_neighbours(fit_codes: Codes, fit_labels: Labels, codes: Codes, neigh
     return predicted
 
 
-def _linear(fit_codes: Codes, fit_labels: Labels, codes: Codes, labels: Labels) -> float:
+def _linear(fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels) -> float:
     scaler = StandardScaler().fit(fit_codes)
     regression = LogisticRegression(max_iter=300).fit(scaler.transform(fit_codes), fit_labels)
     return float(regression.score(scaler.transform(codes), labels))
 
 
 def _purity(
-    model: KMeans | GaussianMixture, K: int, fit_codes: Codes, fit_labels: Labels, codes: Codes, labels: Labels
+    model: KMeans | GaussianMixture, K: int, fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels
 ) -> float:
     y = model.fit_predict(fit_codes)
     mapping = majority_mapping(y, fit_labels, K, int(fit_labels.max()) + 1)

@@ -11,7 +11,7 @@ that need them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,7 +48,7 @@ class Codes:
     features: np.ndarray | None = None
 
 
-Row = Mapping[str, float]
+Row = dict[str, float]
 """One epoch of a training: `epoch` counted from 1, then its metrics by name."""
 
 
@@ -133,7 +133,8 @@ class Method(ABC):
     def clusterings(self, train: Codes, test: Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
         """Return further clusterings to be scored beside the method's own, as clusters (N,) of train and test images.
 
-        Each becomes a row of its own, under the name that is its key, such as "pretext features + k-means".
+        Each becomes a row of its own, under the name that is its key, such as "k-means of pretext features". MLflow
+        takes letters, digits, spaces and `_-.` in it.
         """
         return {}
 
@@ -143,7 +144,8 @@ class Method(ABC):
 
     @abstractmethod
     def protocol(self) -> list[str]:
-        """Return sentences on how the method learns, for the table's notes; equal ones of several models appear once."""
+        """Return sentences on how the method learns, for the table's notes; equal ones appear once."""
 
+    @abstractmethod
     def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
         """Draw the trained method's figures into `folder` as PNG files, given test images and the epochs' rows."""

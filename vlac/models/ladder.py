@@ -1,18 +1,50 @@
 """The ladder: recognition model of Eqs. (4)-(8) and generative model of Eqs. (1)-(3), for VLAE, VLAC and GM-DGM."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlac.models.distributions import gumbel_softmax
+from vlac.models.distributions import MIN_STD, Prior, gumbel_softmax
 from vlac.models.networks import Block, Climb, Render, rung_features
-from vlac.models.pretext import Clusters, Pretext
-from vlac.models.prior import Prior
-from vlac.models.spec import Spec
 
-MIN_STD = 1e-3
+
+@dataclass(frozen=True)
+class Spec:
+    """The shape of a ladder: enough to build it again beside a file of weights.
+
+    Attributes:
+        K: clusters per active rung, by rung (1..L from the pixels); 1 = standard normal prior, no mixture.
+        z: size of z_l per active rung.
+        channels: feature maps of trunk 1 to 3.
+        hidden: width of the fully connected layers of rung 4.
+        likelihood: "gaussian" or "laplace".
+        scale: standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1].
+    """
+
+    K: dict[int, int]
+    z: dict[int, int]
+    channels: tuple[int, int, int]
+    hidden: int
+    likelihood: str
+    scale: float
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Active rungs, from the pixels upwards."""
+        return tuple(sorted(self.K))
+
+    @property
+    def mixture_rungs(self) -> tuple[int, ...]:
+        """Rungs whose prior is a mixture."""
+        return tuple(rung for rung in self.rungs if self.K[rung] > 1)
+
+    @property
+    def main_rung(self) -> int:
+        """The rung of the largest mixture, whose clusters are scored."""
+        return max(self.rungs, key=lambda rung: self.K[rung])
 
 
 @dataclass
@@ -42,7 +74,7 @@ class Posterior:
 class Head(nn.Module):
     """pi_l, mu_l and sigma_l of one rung (Eq. 8): linear in the rung's features h_l and in the rung's cluster y_l.
 
-    `cluster`, where given, takes the place of the linear pi_l, and reads something else than h_l.
+    `cluster`, where given, takes the place of the linear pi_l, and `Ladder.encode` is told what it says.
     """
 
     def __init__(self, features: int, K: int, d: int, cluster: nn.Module | None = None) -> None:
@@ -51,9 +83,9 @@ class Head(nn.Module):
         self.cluster = cluster or (nn.Linear(features, K) if K > 1 else None)
         self.by_cluster = nn.Parameter(torch.zeros(K, 2 * d)) if K > 1 else None
 
-    def log_q(self, seen: Tensor) -> Tensor | None:
-        """Return log q(y_l given x), float (B, K), from what pi_l reads, or None where K = 1."""
-        return None if self.cluster is None else F.log_softmax(self.cluster(seen).float(), -1)
+    def log_q(self, features: Tensor) -> Tensor | None:
+        """Return log q(y_l given x), float (B, K), from the features that pi_l reads, or None where K = 1."""
+        return None if self.cluster is None else F.log_softmax(self.cluster(features).float(), -1)
 
     def forward(self, h: Tensor, y: Tensor | None, log_q: Tensor | None) -> Posterior:
         """Return the posterior for features h, float (B, F), and cluster y, float (B, K) or None."""
@@ -75,12 +107,10 @@ def _mean_and_std(raw: Tensor) -> tuple[Tensor, Tensor]:
 class Ladder(nn.Module):
     """A ladder with the active rungs and mixtures of `spec`.
 
-    All rungs with K_l = 1 is the VLAE; all rungs with some K_l > 1 is VLAC; one rung alone is the GM-DGM. With a
-    pretext network it is VLAC+: pi_l of the main rung reads that network's features in the place of h_l.
+    All rungs with K_l = 1 is the VLAE; all rungs with some K_l > 1 is VLAC; one rung alone is the GM-DGM.
 
     Attributes:
         priors: p(z_l given y_l) of each active rung, by the rung's number as text.
-        pretext: learnt beforehand and fixed; None for the paper's models.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -94,18 +124,13 @@ class Ladder(nn.Module):
         for rung in spec.rungs:
             features, size = rung_features(rung, spec.channels, spec.hidden)
             self.features[str(rung)] = features
-            cluster = Clusters(spec.pretext[-1], spec.K[rung]) if spec.pretext and rung == spec.main_rung else None
-            self.heads[str(rung)] = Head(size, spec.K[rung], spec.z[rung], cluster)
+            self.heads[str(rung)] = self.make_head(rung, size)
             self.priors[str(rung)] = Prior(spec.K[rung], spec.z[rung])
             if spec.K[rung] > 1 and rung < top:
                 self.side[str(rung)] = nn.Linear(spec.K[rung], spec.channels[rung - 1], bias=False)
         for rung in range(top, 0, -1):
             self.climbs[str(rung)] = Climb(rung, spec.z.get(rung), rung < top, spec.channels, spec.hidden)
         self.render = Render(spec.channels[0])
-        self.pretext = None
-        if spec.pretext:
-            c1, c2, c3, hidden, size = spec.pretext
-            self.pretext = Pretext((c1, c2, c3), hidden, size, spec.K[self.main_rung]).requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -134,28 +159,22 @@ class Ladder(nn.Module):
         assert isinstance(prior, Prior)
         return prior
 
-    def train(self, mode: bool = True) -> "Ladder":
-        """Set the mode of all but the pretext network, whose batch normalisation has done learning."""
-        super().train(mode)
-        if self.pretext is not None:
-            self.pretext.eval()
-        return self
-
-    def adopt(self, pretext: Pretext) -> None:
-        """Take over a trained pretext network, and its clusters as the main rung's first guess."""
-        assert self.pretext is not None
-        self.pretext.load_state_dict(pretext.state_dict())
-        head = self.heads[str(self.main_rung)]
+    def head(self, rung: int) -> Head:
+        """Return pi_l, mu_l and sigma_l of a rung."""
+        head = self.heads[str(rung)]
         assert isinstance(head, Head)
-        assert head.cluster is not None
-        head.cluster.load_state_dict(pretext.clusters.state_dict())
+        return head
+
+    def make_head(self, rung: int, features: int) -> Head:
+        """Return a new head for a rung of so many features; for a subclass to replace."""
+        return Head(features, self.spec.K[rung], self.spec.z[rung])
 
     def encode(
         self,
         x: Tensor,
-        temperature: float | Tensor | None = None,
+        temperature: float | None = None,
         generator: torch.Generator | None = None,
-        seen: Tensor | None = None,
+        log_q: Mapping[int, Tensor] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
@@ -164,22 +183,19 @@ class Ladder(nn.Module):
 
         Args:
             x: float (B, 3, 32, 32) in [0, 1].
-            temperature: of the Gumbel-softmax samples of y, a scalar; None takes the most probable cluster instead.
+            temperature: of the Gumbel-softmax samples of y; None takes the most probable cluster instead.
             generator: source of the Gumbel noise.
-            seen: pretext features of x, float (B, size), where they are known already; VLAC+ alone has them.
+            log_q: log q(y_l given x), float (B, K_l), of rungs whose clusters come from elsewhere than h_l.
         """
-        if self.pretext is not None and seen is None:
-            seen = self.pretext.features(x)
+        given = log_q or {}
         posteriors: dict[int, Posterior] = {}
         below = x
         for rung in range(1, max(self.rungs) + 1):
             if rung in self.spec.K:
                 h = self.features[str(rung)](below)
-                head = self.heads[str(rung)]
-                assert isinstance(head, Head)
-                log_q = head.log_q(seen if seen is not None and rung == self.main_rung else h)
-                y = None if log_q is None else _choose(log_q, temperature, generator)
-                posteriors[rung] = head(h, y, log_q)
+                own = given[rung] if rung in given else self.head(rung).log_q(h)
+                y = None if own is None else _choose(own, temperature, generator)
+                posteriors[rung] = self.head(rung)(h, y, own)
             if rung < max(self.rungs):
                 below = self.trunk[str(rung)](below)
                 if str(rung) in self.side:
@@ -196,7 +212,7 @@ class Ladder(nn.Module):
         return image
 
 
-def _choose(log_q: Tensor, temperature: float | Tensor | None, generator: torch.Generator | None) -> Tensor:
+def _choose(log_q: Tensor, temperature: float | None, generator: torch.Generator | None) -> Tensor:
     if temperature is None:
         return F.one_hot(log_q.argmax(-1), log_q.shape[-1]).to(log_q.dtype)
     return gumbel_softmax(log_q, temperature, generator)

@@ -1,4 +1,4 @@
-"""Weights on disk: one file for the models of a seed group."""
+"""Trained methods on disk: reproducible files, whose damage is noticed and in which no code is run."""
 
 import io
 import zipfile
@@ -9,34 +9,28 @@ import torch
 
 from vlac.errors import VlacError
 from vlac.files import write_bytes
-from vlac.models.ladder import Ladder
-from vlac.models.spec import Spec
+from vlac.methods import kinds
+from vlac.methods.base import Method
 
 
-def save_models(path: Path, spec: Spec, weights: dict[int, dict[str, Any]]) -> None:
-    """Write the weights of each seed, with the spec that they fill, atomically and with reproducible bytes."""
-    write_archive(path, {"spec": spec.to_dict(), "weights": weights})
+def save_method(path: Path, method: Method) -> None:
+    """Write a trained method with its settings, atomically; equal states give equal bytes."""
+    settings = method.settings.model_dump(mode="json")
+    write_archive(path, {"kind": settings["kind"], "settings": settings, "state": method.state()})
 
 
-def load_models(path: Path) -> dict[int, Ladder]:
-    """Return the models of a file by seed, on the CPU, in evaluation mode.
+def load_method(path: Path, params: Any) -> Method:
+    """Return the method of a file; `params` are those that its functions read later.
 
     Raises:
-        VlacError: the file is missing, damaged or of another kind. No code in it is run.
+        VlacError: the file is missing, damaged or of another kind.
     """
     try:
         content = read_archive(path)
-        spec = Spec.from_dict(content["spec"])
-        models = {}
-        with torch.device("meta"):  # shapes without memory, because a spec may ask for any amount of it
-            shapes = {name: weight.shape for name, weight in Ladder(spec).state_dict().items()}
-        for seed, state in content["weights"].items():
-            if shapes != {name: weight.shape for name, weight in state.items()}:
-                raise ValueError("the weights are not those of the spec")
-            model = Ladder(spec)
-            model.load_state_dict(state)
-            models[int(seed)] = model.eval()
-        return models
+        Kind = kinds()[content["kind"]]
+        method = Kind(Kind.Settings.model_validate(content["settings"]), params)
+        method.load_state(content["state"])
+        return method
     except FileNotFoundError:
         raise VlacError(f"{path} is missing.", f"Train it first: `snakemake --cores 4 {path}`.") from None
     except Exception:  # a damaged file makes zipfile and torch raise nearly anything

@@ -1,15 +1,35 @@
-"""The evidence lower bound of Eq. (9), its terms one by one."""
+"""The evidence lower bound of Eq. (9), its terms one by one.
 
-from collections.abc import Mapping
+p(x given z): pixels and channels independent, around the decoder's mean image, with one fixed scale.
+"""
+
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vlac.models.distributions import gaussian_kl, uniform_kl
+from vlac.models.distributions import Prior, gaussian_kl, uniform_kl
 from vlac.models.ladder import Ladder, Posterior
-from vlac.models.likelihood import LIKELIHOODS
-from vlac.models.prior import Prior
+
+
+def gaussian_log_likelihood(x: Tensor, mean: Tensor, scale: float) -> Tensor:
+    """Return log N(x; mean, scale^2) summed over all but the first axis: float (B, ...) to (B,), in nats."""
+    error = (x - mean).square().flatten(1).sum(1) / (2 * scale**2)
+    return -error - x[0].numel() * (math.log(scale) + 0.5 * math.log(2 * math.pi))
+
+
+def laplace_log_likelihood(x: Tensor, mean: Tensor, scale: float) -> Tensor:
+    """Return log Laplace(x; mean, scale) summed over all but the first axis: float (B, ...) to (B,), in nats."""
+    error = (x - mean).abs().flatten(1).sum(1) / scale
+    return -error - x[0].numel() * math.log(2 * scale)
+
+
+LIKELIHOODS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "gaussian": gaussian_log_likelihood,
+    "laplace": laplace_log_likelihood,
+}
 
 
 @dataclass
@@ -33,8 +53,8 @@ class Bound:
         """The unweighted bound, float (B,); with a relaxed y an estimate of it that may lie above log p(x)."""
         return self.log_likelihood - sum(self.kl_z.values()) - sum(self.kl_y.values())
 
-    def weighted(self, kl_z: Mapping[int, float | Tensor], kl_y: float | Tensor) -> Tensor:
-        """Return what training maximises, float (B,): the bound with a weight, a scalar, on each divergence."""
+    def weighted(self, kl_z: Mapping[int, float], kl_y: float) -> Tensor:
+        """Return what training maximises, float (B,): the bound with a weight on each divergence."""
         z = sum(kl_z[rung] * term for rung, term in self.kl_z.items())
         return self.log_likelihood - z - kl_y * sum(self.kl_y.values())
 
@@ -64,20 +84,17 @@ KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 def bound(
     model: Ladder,
     x: Tensor,
-    temperature: float | Tensor | None,
+    posteriors: dict[int, Posterior],
     kl_z: str,
     generator: torch.Generator | None = None,
-    seen: Tensor | None = None,
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 
     Args:
-        temperature: of the Gumbel-softmax samples of y, a scalar; None takes the most probable cluster.
+        posteriors: what `model.encode` says of x.
         kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
-        generator: source of all noise.
-        seen: pretext features of x, float (B, size), where they are known already; VLAC+ alone has them.
+        generator: source of the noise of z.
     """
-    posteriors = model.encode(x, temperature, generator, seen)
     z = {rung: _sample(posterior, generator) for rung, posterior in posteriors.items()}
     mean = model.decode(z)
     return Bound(

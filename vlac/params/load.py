@@ -1,29 +1,30 @@
-"""The loader of params.yaml, and of everything like it, that explains what is wrong with a file."""
+"""The loader of params.yaml and search.yaml, which explains what is wrong with a file."""
 
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from vlac.errors import VlacError, one_line
 from vlac.files import read_json
-from vlac.params.read import RESOLVED, Lines, dotted, read_yaml, too_deep
-from vlac.params.schema import GmDgm, Params, Section, Vlac, VlacPlus
-from vlac.params.search import Vlae
+from vlac.methods import kinds
+from vlac.params.schema import Params
+from vlac.params.section import Section
 
 PARAMS = Path("params.yaml")
 
-KINDS = {"vlac": Vlac, "vlac_plus": VlacPlus, "gmdgm": GmDgm, "vlae": Vlae}
+RESOLVED = Path("params.json")
+"""The parameters for a machine without a YAML reader, as `python -m vlac params` prints them."""
 
-KIND = ("union_tag_invalid", "union_tag_not_found")
-MISSING = ("missing", "union_tag_not_found")
-"""Pydantic's types of problems: with the kind of a model, and with a key that is not there."""
+Location = tuple[str | int, ...]
+Lines = dict[Location, int]
+"""The line of each key of a file, by the key's location."""
 
 VALUES = Repr()
 VALUES.maxstring = VALUES.maxother = 120
 VALUES.maxlist = VALUES.maxdict = 12
-"""How a wrong value is shown: whole if it is of a usual length."""
+"""How a wrong value is shown: in full if it is of a usual length."""
 
 Validated = TypeVar("Validated", bound=Section)
 
@@ -35,38 +36,66 @@ def load_params(path: Path | None = None) -> Params:
         path: None takes params.yaml, or params.json where there is no params.yaml.
 
     Raises:
-        VlacError: the file is missing or no YAML (JSON), a key is unknown, missing or twice there, a value is of the
-            wrong type, out of range, tagged, or read differently by YAML 1.1 and 1.2. The sentence names the key, and
-            the line in a YAML file. Or PyYAML is missing.
+        VlacError: the file is missing or no YAML (JSON), a key is unknown, missing or given twice, or a value is of the
+            wrong type or out of range. The sentence names the key, and the line in a YAML file.
     """
     if path is None:
         path = RESOLVED if RESOLVED.exists() and not PARAMS.exists() else PARAMS
-    if path.suffix == ".json":
-        content = read_json(path)
-        try:
-            return validate(content, path, dict.fromkeys(_locations(content), 0))
-        except RecursionError:
-            raise too_deep(path) from None
-    return validate(*read_yaml(path))
+    content, lines = (read_json(path), {}) if path.suffix == ".json" else read_yaml(path)
+    return validate(Params, content, path, lines)
 
 
-def validate(content: Any, path: Path, lines: Lines | None = None) -> Params:
-    """Return `content` as parameters; `lines` maps each key's location to its line in `path`, 0 if unknown."""
-    return validate_as(Params, content, path, lines or {})
+def read_yaml(path: Path) -> tuple[Any, Lines]:
+    """Return the content of a YAML 1.2 file, read as DVC reads it, and the line of each of its keys.
+
+    Raises:
+        VlacError: the file is missing or no YAML, or a key is given twice. Or the reader is not installed.
+    """
+    try:
+        from ruamel.yaml import YAML, YAMLError  # here, because a compute node may lack it
+    except ImportError:
+        raise VlacError(
+            f"ruamel.yaml is not installed, so {path} cannot be read.",
+            f"Install it, or bring {RESOLVED} here instead: `python -m vlac params > {RESOLVED}` on another machine.",
+        ) from None
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = YAML(typ="safe", pure=True).compose(text)
+        lines: Lines = {}
+        _note_lines(root, (), lines)
+        return YAML(typ="safe", pure=True).load(text), lines
+    except FileNotFoundError:
+        raise VlacError(f"{path} is missing.", "Run in the project's folder, or copy one of presets/ to it.") from None
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise VlacError(one_line(f"{path} is not valid YAML{where}: {problem}."), "Correct it and run again.") from None
 
 
-def validate_as(schema: type[Validated], content: Any, path: Path, lines: Lines) -> Validated:
-    """Return `content` as an instance of `schema`, which says what is allowed; otherwise as `validate`."""
+def validate(schema: type[Validated], content: Any, path: Path, lines: Lines) -> Validated:
+    """Return `content` as an instance of `schema`; `lines` maps each key's location to its line in `path`.
+
+    Raises:
+        VlacError: a value is not what the schema allows.
+    """
     try:
         return schema.model_validate(content)
     except ValidationError as error:
         raise VlacError(one_line(_explain(error, schema, path, lines)), "Correct it and run again.") from None
 
 
-def _locations(content: Any, above: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Return the location of everything in `content`, its own first."""
-    inside = content.items() if isinstance(content, dict) else enumerate(content if isinstance(content, list) else ())
-    return [above, *(location for key, value in inside for location in _locations(value, (*above, key)))]
+def _note_lines(node: Any, location: Location, lines: Lines) -> None:
+    if node is None:
+        return
+    lines.setdefault(location, node.start_mark.line + 1)
+    if node.id == "mapping":
+        for key, value in node.value:
+            lines[*location, key.value] = key.start_mark.line + 1
+            _note_lines(value, (*location, key.value), lines)
+    elif node.id == "sequence":
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*location, index), lines)
 
 
 def _explain(error: ValidationError, schema: type[Section], path: Path, lines: Lines) -> str:
@@ -74,58 +103,36 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     problems = error.errors(include_url=False)
     # An unknown key explains the missing one beside it, so it goes first.
     first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
-    if first["type"] in KIND:
-        first = _kind(first)
-    # Unions add the branch's name to the location; it is no key of the file.
-    location: tuple[str | int, ...] = ()
+    kind, value = first["type"], first["input"]
+    # Unions add the name of the branch to the location; it is no key of the file.
+    location: Location = ()
     for part in first["loc"]:
-        # YAML reads the key `1` as a number; its line is known by its text.
-        known = next((key for key in (part, str(part)) if (*location, key) in lines), None)
-        if known is not None or (first["type"] in MISSING and part == first["loc"][-1]):
-            location = (*location, part if known is None else known)
-    named = _named_in(str(first["ctx"]["error"]), location, lines) if first["type"] == "value_error" else location
-    line = lines.get(named) or lines.get(named[:-1])
+        if not lines or (*location, part) in lines:
+            location = (*location, part)
+    if kind.startswith("union_tag"):
+        location = (*location, "kind")
+    elif kind == "missing":
+        location = (*location, first["loc"][-1])
+    line = lines.get(location) or lines.get(location[:-1])
     where = f"{path}, line {line}: " if line else f"{path}: "
-    name = dotted(location)
-    match first["type"]:
+    name = ".".join(map(str, location)) or "the file"
+    match kind:
         case "union_tag_invalid":
-            return f"{where}{name} is {VALUES.repr(first['input'])}; allowed here: {first['ctx']['expected_tags']}."
-        case "union_tag_not_found":
-            return f"{where}{name} is missing; given are {', '.join(map(str, first['input'])) or 'no keys'}."
+            return f"{where}{name} is {VALUES.repr(value['kind'])}; allowed here: {first['ctx']['expected_tags']}."
+        case "missing" | "union_tag_not_found":
+            return f"{where}{name} is missing."
         case "extra_forbidden":
             allowed = _siblings(schema, first["loc"][:-1])
             return f"{where}{name} is no known key{f'; allowed here: {allowed}' if allowed else ''}."
-        case "missing":
-            return f"{where}{name} is missing."
         case "value_error":
             return f"{where}{f'{name}: ' if location else ''}{first['ctx']['error']}."
-    same = (p for p in problems if p["type"] not in (*KIND, "missing"))
-    others = {p["msg"] for p in same if p["loc"][: len(location)] == first["loc"][: len(location)]}
-    message = " or ".join(sorted(m[0].lower() + m[1:] for m in others)) if len(others) <= 3 else first["msg"].lower()
-    return f"{where}{name} is {VALUES.repr(first['input'])}, but {message}."
+    return f"{where}{name} is {VALUES.repr(value)}, but {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
-def _kind(problem: Any) -> Any:
-    """Return pydantic's problem with the kind of a model as one of the key that names it, not of the whole model."""
-    key = problem["ctx"]["discriminator"].strip("'")
-    located = problem | {"loc": (*problem["loc"], key)}
-    return located if problem["type"] == "union_tag_not_found" else located | {"input": problem["input"][key]}
-
-
-def _named_in(message: str, location: tuple[str | int, ...], lines: Lines) -> tuple[str | int, ...]:
-    """Return the first key below `location` that a section's own check names in its message, else `location`."""
-    for word in message.split():
-        key = (*location, *word.strip(",:").split("."))
-        if key in lines:
-            return key
-    return location
-
-
-def _siblings(schema: type[Section], location: tuple[str | int, ...]) -> str:
-    """Return the keys that the schema allows in the section at pydantic's `location`, for a message."""
+def _siblings(schema: type[Section], location: Location) -> str:
+    """Return the keys that the schema allows in the section at pydantic's `location`."""
     section: Any = schema
     for part in location:
         field = getattr(section, "model_fields", {}).get(part)
-        of_union = get_args(section)[0] if isinstance(part, int) else KINDS.get(str(part))
-        section = field.annotation if field else of_union
-    return ", ".join(section.model_fields) if hasattr(section, "model_fields") else ""
+        section = field.annotation if field else kinds()[part].Settings if part in kinds() else None
+    return ", ".join(getattr(section, "model_fields", ()))

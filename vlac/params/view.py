@@ -4,7 +4,10 @@ import hashlib
 import json
 from typing import Any
 
-from vlac.params.schema import Section
+from vlac.params.section import Section
+
+Asked = Any
+"""What asks for jobs: params.yaml; of a search's jobs, the parameters of one trial, or search.yaml as a whole."""
 
 
 def declared(params: Section, keys: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Learning curves of a seed group: the terms of the bound, and the signs of collapse, epoch by epoch."""
+"""Learning curves of a ladder: the terms of the bound, and the signs of collapse, epoch by epoch."""
 
 import math
 from pathlib import Path
@@ -6,25 +6,34 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
+from vlac.errors import VlacError
+from vlac.methods.base import Row
+from vlac.models.ladder import Ladder
 from vlac.reporting.canvas import canvas
 
 COLOURS = {1: "#d98c21", 2: "#3f8f5f", 3: "#1f6f9f", 4: "#8c4a8f"}
 """One colour per rung, in every panel."""
 
 
-def draw_curves(history: pd.DataFrame, path: Path) -> None:
-    """Write the learning curves as a PNG: one line per seed, the same colour for a rung in every panel.
+def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
+    """Write the learning curves as a PNG, the same colour for a rung in every panel.
 
     Args:
-        history: a row per seed and epoch, as training writes it; terms in nats per image.
+        rows: of all epochs, as the training returned them; terms in nats per image.
+        model: what was trained.
+        seed: the seed that it was trained with.
         path: the file to write.
 
     Raises:
-        VlacError: the file cannot be written.
+        VlacError: there are no rows, one lacks a number, or the file cannot be written.
     """
-    rungs = _rungs(history, "kl_z_")
-    mixtures = _rungs(history, "kl_y_")
-    seeds = history["seed"].nunique()
+    history, mixtures = pd.DataFrame(rows), model.mixture_rungs
+    needed = ["epoch", "elbo", "log_likelihood", *(f"kl_z_{rung}" for rung in model.rungs)]
+    of_mixtures = ("kl_y", "clusters_in_use", "entropy_mean_q", "mean_entropy_q", "separation")
+    needed += [f"{name}_{rung}" for rung in mixtures for name in of_mixtures]
+    missing = [name for name in needed if name not in history or not history[name].map(math.isfinite).all()]
+    if history.empty or missing:
+        raise VlacError(f"The history of the training lacks {', '.join(missing)}.", "Delete it and train again.")
     with canvas(path, 9.6, 5.8) as figure:
         panels = figure.subplots(2, 3, sharex=True)
         figure.subplots_adjust(left=0.06, right=0.985, bottom=0.085, top=0.8, wspace=0.22, hspace=0.26)
@@ -36,19 +45,17 @@ def draw_curves(history: pd.DataFrame, path: Path) -> None:
         bound.set_ylim(*_span(history, ["elbo", "log_likelihood"]))
 
         kl_z.set_title(r"KL of $z_\ell$ from its prior, nats")
-        for rung in rungs:
+        for rung in model.rungs:
             _line(kl_z, history, f"kl_z_{rung}", COLOURS[rung], f"$z_{rung}$")
-        kl_z.set_ylim(0, _span(history, [f"kl_z_{rung}" for rung in rungs])[1])
+        kl_z.set_ylim(0, _span(history, [f"kl_z_{rung}" for rung in model.rungs])[1])
 
         kl_y.set_title(r"KL of $y_\ell$ from uniform, nats")
         used.set_title("Clusters in use")
         entropy.set_title(r"Entropies of $q(y_\ell|x)$, nats")
         separation.set_title("Closest two components, in std")
         for rung in mixtures:
-            # log K is their sum by definition.
-            K = round(math.exp((history[f"kl_y_{rung}"] + history[f"mean_entropy_q_{rung}"]).mean()))
             _line(kl_y, history, f"kl_y_{rung}", COLOURS[rung], f"$y_{rung}$")
-            _line(used, history, f"clusters_in_use_{rung}", COLOURS[rung], f"$y_{rung}$, of {K}")
+            _line(used, history, f"clusters_in_use_{rung}", COLOURS[rung], f"$y_{rung}$, of {model.K[rung]}")
             _line(entropy, history, f"entropy_mean_q_{rung}", COLOURS[rung], f"of the mean, $y_{rung}$", "-")
             _line(entropy, history, f"mean_entropy_q_{rung}", COLOURS[rung], f"their mean, $y_{rung}$", "--")
             _line(separation, history, f"separation_{rung}", COLOURS[rung], f"$z_{rung}$")
@@ -62,36 +69,30 @@ def draw_curves(history: pd.DataFrame, path: Path) -> None:
         for axes in panels[1]:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
-        lines = f"One line for each of {seeds} seeds" if seeds > 1 else f"Seed {history['seed'].iloc[0]}"
         figure.text(0.06, 0.955, "Learning curves", fontsize=12, weight="bold")
         figure.text(
             0.06,
             0.885,
-            f"{lines}; training images, mean over each epoch. Entropies: that of the mean $q$ (solid) is high when "
+            f"Seed {seed}; training images, mean over each epoch. Entropies: that of the mean $q$ (solid) is high when "
             "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image.",
             color="#52606d",
             linespacing=1.35,
         )
 
 
-def _rungs(history: pd.DataFrame, prefix: str) -> list[int]:
-    return [int(name.removeprefix(prefix)) for name in history.columns if name.startswith(prefix)]
-
-
 def _line(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, dash: str = "-") -> None:
-    """Draw a column over epochs, a line per seed and one entry in the legend; dots where there is one epoch alone."""
-    for index, (_, run) in enumerate(history.groupby("seed")):
-        axes.plot(
-            run["epoch"],
-            run[column],
-            dash,
-            color=colour,
-            label=label if index == 0 else None,
-            linewidth=1.2,
-            alpha=0.85,
-            marker="o" if len(run) == 1 else None,
-            markersize=3,
-        )
+    """Draw a column over epochs; a dot where there is one epoch alone."""
+    axes.plot(
+        history["epoch"],
+        history[column],
+        dash,
+        color=colour,
+        label=label,
+        linewidth=1.2,
+        alpha=0.85,
+        marker="o" if len(history) == 1 else None,
+        markersize=3,
+    )
 
 
 def _span(history: pd.DataFrame, columns: list[str]) -> tuple[float, float]:

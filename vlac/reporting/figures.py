@@ -1,4 +1,4 @@
-"""Figures 2 and 3 of the paper for a trained VLAC or GM-DGM, and the test images nearest to each cluster's centre."""
+"""Figures 2 and 3 of the paper for a trained ladder, and the test images nearest to the centre of each cluster."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlac.evaluation.codes import Codes, encode_images
+from vlac.methods.base import Codes
 from vlac.models.ladder import Ladder
-from vlac.reporting.sheets import CELL, GAP, GREY, HEAD, MARGIN, page, sheet_size
+from vlac.reporting.canvas import CELL, HEAD, LABEL, MARGIN, SPACE, draw_columns, page, sheet_size
 
 SAMPLES = (5, 8)
 """Rows and columns of samples for each rung of Figure 2."""
@@ -16,53 +16,89 @@ SAMPLES = (5, 8)
 PER_CLUSTER = 4
 """Samples, or test images, shown of each cluster."""
 
-PER_LINE = 17
-"""Clusters side by side; more go on in a line of their own below."""
-
-LABEL = 22
-SPACE = 26
 WHITE = np.full((32, 32, 3), 255, np.uint8)
 
 
-def draw_figures(model: Ladder, images: np.ndarray, seed: int, folder: Path) -> None:
+@torch.no_grad()
+def draw_figures(model: Ladder, codes: Codes, images: np.ndarray, title: str, seed: int, folder: Path) -> None:
     """Write manipulation.png, components.png and nearest.png into `folder`; equal arguments give equal bytes.
 
     Args:
         model: in evaluation mode, on the CPU, with at least one mixture rung.
+        codes: what it says of the images.
         images: the test images, uint8 (N, 32, 32, 3).
-        seed: the seed that the model was trained with; also fixes the samples.
+        title: names the model and its seed.
+        seed: fixes the samples.
         folder: where the files go.
 
     Raises:
         VlacError: a file cannot be written.
     """
-    codes = encode_images(model, images)
-    with torch.no_grad():
-        _manipulation(model, images, codes, seed, folder / "manipulation.png")
-        _components(model, codes, seed, folder / "components.png")
-        _nearest(model, images, codes, seed, folder / "nearest.png")
+    rung = model.main_rung
+    distance = from_components(model, codes, rung)
+    first = next(iter(nearest_images(codes.y[rung], distance, model.K[rung], 1).values()))[0]
+    _manipulation(model, images, codes, int(first), title, seed, folder / "manipulation.png")
+    _components(model, codes, title, seed, folder / "components.png")
+    how = f"posterior mean of $z_{rung}$ from the component's mean, in its std"
+    name = f"rung {rung}: clusters $y_{rung}$"
+    draw_nearest(images, codes.y[rung], distance, model.K[rung], name, how, title, folder / "nearest.png")
 
 
-def nearest_images(model: Ladder, codes: Codes, rung: int, count: int) -> dict[int, np.ndarray]:
-    """Return, for every cluster of a rung that has images, the indices of at most `count` that are nearest its centre.
+def draw_nearest(
+    images: np.ndarray, y: np.ndarray, distance: np.ndarray, K: int, name: str, how: str, title: str, path: Path
+) -> None:
+    """Write a column of images for each cluster in use, those of least distance on top.
 
-    The distance is that of the image's posterior mean from the component's mean, each axis in units of the component's
-    standard deviation, among the images assigned to the cluster. Clusters come in falling order of their images.
+    Args:
+        images: uint8 (N, 32, 32, 3).
+        y: the cluster of each, integers (N,).
+        distance: of each from the centre of its cluster, float (N,).
+        K: number of clusters.
+        name, how: what the clusters are, and what the distance is.
+        title: names the model and its seed.
+        path: the file to write.
+
+    Raises:
+        VlacError: the file cannot be written.
     """
-    prior = model.prior(rung)
-    mean, std = prior.mean.detach().cpu().numpy(), prior.std.detach().cpu().numpy()
+    nearest = nearest_images(y, distance, K, PER_CLUSTER)
+    cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)
+    block = (f"{name}, {len(nearest)} of {K} in use", cells, _shares(y, np.array(list(nearest))))
+    subtitle = (
+        f"One column per cluster, nearest on top: {how}.\n"
+        f"Above each column: cluster · share of test images in it. {title}"
+    )
+    draw_columns("Test images nearest to the centre of their cluster", subtitle, [block], path)
+
+
+def nearest_images(y: np.ndarray, distance: np.ndarray, K: int, count: int) -> dict[int, np.ndarray]:
+    """Return, for every cluster that has images, the indices of at most `count` of least distance from its centre.
+
+    Clusters come in falling order of their images.
+    """
     nearest = {}
-    for k in _by_usage(codes, rung, model.K[rung]):
-        own = np.flatnonzero(codes.y[rung] == k)
-        distance = (((codes.mean[rung][own] - mean[k]) / std[k]) ** 2).sum(1)
+    for k in _by_usage(y, K):
+        own = np.flatnonzero(y == k)
         if len(own):
-            nearest[int(k)] = own[np.argsort(distance, kind="stable")[:count]]
+            nearest[int(k)] = own[np.argsort(distance[own], kind="stable")[:count]]
     return nearest
 
 
-def _manipulation(model: Ladder, images: np.ndarray, codes: Codes, seed: int, path: Path) -> None:
+def from_components(model: Ladder, codes: Codes, rung: int) -> np.ndarray:
+    """Return how far each image's posterior mean is from its component's mean, float (N,).
+
+    The squared distance, each axis in units of the component's standard deviation.
+    """
+    prior, y = model.prior(rung), codes.y[rung]
+    mean, std = prior.mean.detach().cpu().numpy(), prior.std.detach().cpu().numpy()
+    distance: np.ndarray = (((codes.mean[rung] - mean[y]) / std[y]) ** 2).sum(1)
+    return distance
+
+
+def _manipulation(
+    model: Ladder, images: np.ndarray, codes: Codes, chosen: int, title: str, seed: int, path: Path
+) -> None:
     """Figure 2: per rung, samples from the rung's prior while all other rungs keep the datapoint's latents."""
-    chosen = next(iter(nearest_images(model, codes, model.main_rung, 1).values()))[0]
     datapoint = {rung: torch.from_numpy(codes.mean[rung][chosen : chosen + 1]) for rung in model.rungs}
     generator = torch.Generator().manual_seed(seed)
     rows, columns = SAMPLES
@@ -75,13 +111,9 @@ def _manipulation(model: Ladder, images: np.ndarray, codes: Codes, seed: int, pa
     height = HEAD + down * (LABEL + panel_height + SPACE) - SPACE + MARGIN
     with page(path, width, height) as sheet:
         subtitle = "In each panel the $z_\\ell$ of one rung is sampled from its prior, and every other $z$ stays fixed."
-        sheet.head(
-            "One datapoint, one rung varied at a time",
-            f"{subtitle}\nFigure 2 of the paper. {_name(model)}, seed {seed}",
-        )
-        for place, (name, image) in enumerate(
-            (("datapoint", images[chosen]), ("decoded", _decode(model, datapoint)[0]))
-        ):
+        sheet.head("One datapoint, one rung varied at a time", f"{subtitle}\nFigure 2 of the paper. {title}")
+        shown = ("datapoint", images[chosen]), ("decoded", _decode(model, datapoint)[0])
+        for place, (name, image) in enumerate(shown):
             y = HEAD + place * (LABEL + CELL + SPACE // 2)
             sheet.write(name, MARGIN, y, fontsize=9)
             sheet.sheet(image[None, None], MARGIN, y + LABEL)
@@ -95,60 +127,26 @@ def _manipulation(model: Ladder, images: np.ndarray, codes: Codes, seed: int, pa
             sheet.sheet(_decode(model, z).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
 
 
-def _components(model: Ladder, codes: Codes, seed: int, path: Path) -> None:
+def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) -> None:
     """Figure 3: per mixture rung, one column of samples per component, the other rungs fixed to one prior sample."""
     generator = torch.Generator().manual_seed(seed)
     fixed = {rung: model.prior(rung).sample(1, generator=generator) for rung in model.rungs}
     blocks = []
     for rung in model.mixture_rungs:
-        order = _by_usage(codes, rung, model.K[rung])
+        order = _by_usage(codes.y[rung], model.K[rung])
         prior = model.prior(rung)
         # The same noise in every column, so that columns differ by their component alone.
         noise = torch.randn(PER_CLUSTER, 1, prior.mean.shape[1], generator=generator)
         own = (prior.mean[order] + prior.std[order] * noise).flatten(0, 1)
         z = {other: own if other == rung else value.expand(len(own), -1) for other, value in fixed.items()}
         samples = _decode(model, z).reshape(PER_CLUSTER, len(order), 32, 32, 3)
-        title = f"rung {rung}:  $z_{rung} \\sim p(z_{rung}\\,|\\,y_{rung})$, the {model.K[rung]} components"
-        blocks.append((title, samples, _shares(codes, rung, order)))
+        name = f"rung {rung}:  $z_{rung} \\sim p(z_{rung}\\,|\\,y_{rung})$, the {model.K[rung]} components"
+        blocks.append((name, samples, _shares(codes.y[rung], order)))
     subtitle = (
         "Figure 3 of the paper. One column per component, all other rungs fixed to one prior sample.\n"
-        f"Above each column: component · share of test images in it. {_name(model)}, seed {seed}"
+        f"Above each column: component · share of test images in it. {title}"
     )
-    _columns("Samples of each component", subtitle, blocks, path)
-
-
-def _nearest(model: Ladder, images: np.ndarray, codes: Codes, seed: int, path: Path) -> None:
-    """The test images nearest to the centre of each cluster of the main rung, the clusters in use alone."""
-    rung = model.main_rung
-    nearest = nearest_images(model, codes, rung, PER_CLUSTER)
-    cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)
-    title = f"rung {rung}:  {len(nearest)} of {model.K[rung]} clusters $y_{rung}$ in use"
-    subtitle = (
-        f"One column per cluster, nearest on top: posterior mean of $z_{rung}$ from the component's mean, in its std.\n"
-        f"Above each column: cluster · share of test images in it. {_name(model)}, seed {seed}"
-    )
-    blocks = [(title, cells, _shares(codes, rung, np.array(list(nearest))))]
-    _columns("Test images nearest to the centre of their cluster", subtitle, blocks, path)
-
-
-def _columns(title: str, subtitle: str, blocks: list[tuple[str, np.ndarray, list[str]]], path: Path) -> None:
-    """Draw blocks of labelled columns, each (title, uint8 (rows, columns, 32, 32, 3), labels), broken into lines."""
-    line_height = LABEL + sheet_size(PER_CLUSTER, 1)[1] + GAP
-    heights = [LABEL + -(-len(labels) // PER_LINE) * line_height + SPACE for _, _, labels in blocks]
-    widest = min(PER_LINE, max(len(labels) for _, _, labels in blocks))
-    width = 2 * MARGIN + max(sheet_size(1, widest)[0], 720)
-    with page(path, width, HEAD + sum(heights) - SPACE + MARGIN) as sheet:
-        sheet.head(title, subtitle)
-        y = HEAD
-        for (name, images, labels), height in zip(blocks, heights, strict=True):
-            sheet.write(name, MARGIN, y, fontsize=9)
-            for line, start in enumerate(range(0, len(labels), PER_LINE)):
-                top = y + LABEL + line * line_height
-                for column, label in enumerate(labels[start : start + PER_LINE]):
-                    middle = MARGIN + column * CELL + (CELL - GAP) / 2
-                    sheet.write(label, middle, top + LABEL - 4, fontsize=7, ha="center", va="bottom", color=GREY)
-                sheet.sheet(images[:, start : start + PER_LINE], MARGIN, top + LABEL)
-            y += height
+    draw_columns("Samples of each component", subtitle, blocks, path)
 
 
 def _decode(model: Ladder, z: dict[int, Tensor]) -> np.ndarray:
@@ -156,17 +154,10 @@ def _decode(model: Ladder, z: dict[int, Tensor]) -> np.ndarray:
     return model.decode(z).clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _by_usage(codes: Codes, rung: int, K: int) -> np.ndarray:
-    """Return the clusters of a rung in falling order of their test images, equal ones by number."""
-    return np.argsort(-np.bincount(codes.y[rung], minlength=K), kind="stable")
+def _by_usage(y: np.ndarray, K: int) -> np.ndarray:
+    """Return the clusters in falling order of their images, equal ones by number."""
+    return np.argsort(-np.bincount(y, minlength=K), kind="stable")
 
 
-def _shares(codes: Codes, rung: int, order: np.ndarray) -> list[str]:
-    y = codes.y[rung]
+def _shares(y: np.ndarray, order: np.ndarray) -> list[str]:
     return [f"{k} · {np.mean(y == k):.1%}" for k in order]
-
-
-def _name(model: Ladder) -> str:
-    if len(model.rungs) == 1:
-        return f"GM-DGM on rung {model.main_rung}, K = {model.K[model.main_rung]}"
-    return f"VLAC, K = ({', '.join(str(model.K[rung]) for rung in model.rungs)})"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,21 +10,20 @@ import pandas as pd
 from vlac import __version__
 from vlac.data.source import read_source
 from vlac.errors import VlacError
+from vlac.evaluation.metrics import METRICS, SHOWN
 from vlac.files import read_csv, write_csv, write_text
-from vlac.params.schema import GmDgm, Params, Vlac, VlacPlus
-from vlac.reporting.differences import differences_of_rows
+from vlac.methods import kinds
+from vlac.methods.base import Method
+from vlac.params.schema import Params
+from vlac.reporting.comparisons import differences_of_rows, rungs_against_factors
 from vlac.reporting.markdown import aligned, mean_std, paragraph
-from vlac.reporting.matrix import rungs_against_factors
 from vlac.reporting.notes import measures, notes
 from vlac.reporting.published import TABLE_1
 
-MEASURES = ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use")
-SCORES = {"seed", "rung", *MEASURES, "chance", "chance_random", "images"}
+SCORES = {"seed", "rung", *(metric.name for metric in METRICS), "images"}
 FACTORS = {"seed", "rung", "factor", "measure", "value"}
 TEXT = ("factor", "measure")
 DATA_SETS = {"digits": "embedded digits (rendered, street-view-like)", "svhn": "SVHN, cropped digits"}
-PARTS = {"kmeans": "its pretext features + k-means", "neighbours": "its pretext features + agreement of neighbours"}
-"""What VLAC+ is built on: prefix of the columns in scores.csv, and what the part's row is called."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Row:
     Attributes:
         label: what the row is called.
         published: the paper's number as printed, or "" for a model that the paper has not.
-        name: the model's name in params.yaml, or "" for a row that is only quoted.
+        name: the model's name in params.yaml, or "" for a row that is only quoted and for a further clustering.
         scores: one row per seed, None for a row that is only quoted.
     """
 
@@ -44,7 +44,7 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> None:
-    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed group of `params`.
+    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed of `params`.
 
     Args:
         params: all parameters of the experiment.
@@ -53,77 +53,75 @@ def write_table(params: Params, root: Path = Path()) -> None:
     Raises:
         VlacError: a file is missing or damaged, lacks a column, or the models were scored on different test sets.
     """
-    source = read_source(root / "data/source.json")
-    # No engine makes the table again for another order of the models in params.yaml.
-    params = params.model_copy(update={"models": dict(sorted(params.models.items()))})
-    scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in params.models}
-    factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in params.models}
+    source = read_source(root / "data" / params.experiment / "source.json")
+    names = sorted(params.models)  # neither engine writes the table again for another order of the models
+    scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in names}
+    factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in names}
     counts = sorted({int(images) for table in scores.values() for images in table["images"]})
     if len(counts) > 1:
         raise VlacError(
             f"The models were scored on different numbers of test images ({', '.join(map(str, counts))}).",
             "Evaluate them all again.",
         )
-    rows = _rows(params, scores)
+    models: dict[str, Any] = params.models
+    rung = {name: int(table["rung"].iloc[0]) for name, table in scores.items()}
+    methods = {name: kinds()[model.kind](model, params, rung[name]) for name, model in models.items()}
+    rows = _rows(params, methods, scores)
     labels = {row.name: row.label for row in rows if row.name}
     parts = [
         "# Table 1: test set cluster accuracy",
         f"Data set: **{DATA_SETS[params.data.source]}** · scored test images: **{counts[0]:,}** · "
-        f"preset: **{params.preset}** · vlac **{__version__}**",
+        f"experiment: **{params.experiment}** · vlac **{__version__}**",
         paragraph(_comparability(params, source)),
         _main_table(rows),
         measures(params),
-        # Not the parts of VLAC+: they share seeds and pretext with its row, and are no independent samples.
+        # Not the further clusterings: they share seeds with their method's row, and are no independent samples.
         *differences_of_rows({r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None}),
         rungs_against_factors(params, labels, factors),
-        notes(params, source, labels, scores),
+        notes(params, source, labels, methods, scores),
     ]
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
 
 
 def _gather(root: Path, params: Params, name: str, file: str, columns: set[str]) -> pd.DataFrame:
-    """Return one model's results over all seed groups."""
+    """Return one model's results over all seeds."""
     parts = []
-    for group in params.seeds:
-        path = root / "results/evaluate" / name / str(group) / file
+    for seed in params.seeds:
+        path = root / "results" / params.experiment / "evaluate" / name / str(seed) / file
         part = read_csv(path, TEXT)
         missing = columns - set(part.columns)
         if missing or part.empty:
             what = f"has no column {', '.join(sorted(missing))}" if missing else "holds no rows"
-            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate --model {name} --seeds {group}` again.")
+            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate --model {name} --seed {seed}` again.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
-def _rows(params: Params, scores: dict[str, pd.DataFrame]) -> list[Row]:
-    """Return the paper's rows in its order, then the models that the paper has not, by their names."""
-    left = dict(params.models)
+def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:
+    """Return the paper's rows in its order, then the other models by name, each with its further clusterings."""
+    left = sorted(methods)
     rows = []
     for printed in TABLE_1:
-        name = next((name for name, model in left.items() if printed.is_run_by(name, model)), "")
-        left.pop(name, None)
+        name = next((name for name in left if printed.is_run_by(name, params.models[name])), "")
         rows.append(Row(printed.label, printed.accuracy, name, scores[name] if name else None))
-    for name, model in left.items():
-        family = "VLAC+ " if isinstance(model, VlacPlus) else ""
-        rows.append(Row(f"{family}{name}, K = {_K(model)}", "", name, scores[name]))
-        rows += _parts(name, scores[name])
+        if name:
+            left.remove(name)
+            rows += _further(name, scores[name])
+    for name in left:
+        rows += [Row(f"{name}: {methods[name].label()}", "", name, scores[name]), *_further(name, scores[name])]
     return rows
 
 
-def _parts(name: str, scores: pd.DataFrame) -> list[Row]:
-    """Return a row for each part of VLAC+ that was scored beside it, or none for another model."""
+def _further(name: str, scores: pd.DataFrame) -> list[Row]:
+    """Return a row for each clustering that was scored beside the model's own: its columns are `clustering/metric`."""
+    found = dict.fromkeys(column.rpartition("/")[0] for column in scores.columns if "/" in column)
+    shown = [metric.name for metric in SHOWN]
     rows = []
-    for part, label in PARTS.items():
-        columns = {f"{part}_{measure}": measure for measure in MEASURES}
-        if set(columns) <= set(scores.columns):
-            own = scores.drop(columns=list(MEASURES)).rename(columns=columns)
-            rows.append(Row(f"{name}: {label}", "", scores=own))
+    for clustering in found:
+        columns = {f"{clustering}/{metric}": metric for metric in shown}
+        rows.append(Row(f"{name}: {clustering}", "", scores=scores.drop(columns=shown).rename(columns=columns)))
     return rows
-
-
-def _K(model: Vlac | GmDgm) -> str:
-    return f"({', '.join(map(str, model.K))})" if isinstance(model, Vlac) else str(model.K)
 
 
 def _comparability(params: Params, source: dict[str, list[dict[str, object]]]) -> str:
@@ -142,14 +140,14 @@ def _comparability(params: Params, source: dict[str, list[dict[str, object]]]) -
 
 
 def _main_table(rows: list[Row]) -> str:
-    heads = ["Model", "Published (SVHN)", "ACC", "ACC, test map", "Hungarian", "NMI", "ARI", "In use", "Seeds"]
+    heads = ["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"]
     lines = []
     for row in rows:
         published = row.published or "not in the paper"
         if row.scores is None:
-            lines.append([row.label, published, "quoted", *[""] * (len(heads) - 3)])
+            lines.append([row.label, published, "quoted", *[""] * len(SHOWN)])
             continue
-        cells = [mean_std(row.scores[measure], 1 if measure == "clusters_in_use" else 3) for measure in MEASURES]
+        cells = [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
         lines.append([row.label, published, *cells, str(len(row.scores))])
     return aligned(heads, lines)
 
@@ -160,16 +158,16 @@ def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
     for row in rows:
         status = "quoted" if row.scores is None else "measured"
         line: dict[str, object] = {"row": row.label, "published": row.published, "status": status, "model": row.name}
-        line |= {"data": params.data.source, "preset": params.preset, "version": __version__}
+        line |= {"data": params.data.source, "experiment": params.experiment, "version": __version__}
         if row.scores is not None:
             line |= {
                 "rung": row.scores["rung"].iloc[0],
                 "seeds": len(row.scores),
                 "test_images": row.scores["images"].iloc[0],
             }
-            for measure in (*MEASURES, "chance", "chance_random"):
-                values = row.scores[measure]
-                line[f"{measure}_mean"] = float(np.mean(values))
-                line[f"{measure}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+            for metric in METRICS:
+                values = row.scores[metric.name]
+                line[f"{metric.name}_mean"] = float(np.mean(values))
+                line[f"{metric.name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
         lines.append(line)
     return pd.DataFrame(lines)

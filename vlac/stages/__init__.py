@@ -1,6 +1,1 @@
-"""The stages of the pipeline: what each reads, writes and depends on, said once for both engines and the CLI."""
-
-from vlac.stages.definitions import STAGES, Job, Stage, jobs
-from vlac.stages.run import run_stage
-
-__all__ = ["STAGES", "Job", "Stage", "jobs", "run_stage"]
+"""What each stage does with its files: one module a stage, named like its rule, with one function of that name."""

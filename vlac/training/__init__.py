@@ -1,6 +1,1 @@
-"""Training: the loop, its schedules, its checkpoints and what it records."""
-
-from vlac.training.group import train_at_once
-from vlac.training.loop import Trainer
-
-__all__ = ["Trainer", "train_at_once"]
+"""Training of ladders: loop, schedules, checkpoints, and the device that it runs on."""

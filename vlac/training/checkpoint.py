@@ -1,4 +1,4 @@
-"""An unfinished training on disk: everything needed to go on, and to end in the bytes of an uninterrupted run."""
+"""An unfinished training on disk: everything needed to resume it, and to end in the bytes of an uninterrupted run."""
 
 import logging
 from dataclasses import dataclass
@@ -13,13 +13,12 @@ from vlac.models.load import read_archive, write_archive
 
 log = logging.getLogger(__name__)
 
-FOLDER = Path("checkpoints")
-"""Apart from every declared output, because both engines delete those before a run and after a failed one."""
-
 
 @dataclass
 class Checkpoint:
     """The state after `epoch` finished epochs.
+
+    It is kept apart from every declared output, because both engines delete those before a run and after a failed one.
 
     Attributes:
         identity: hashes of the parameters, data and code that the training depends on.
@@ -60,8 +59,8 @@ class Checkpoint:
             raise _damaged(path) from None
         if other:
             raise VlacError(
-                f"{path} stands after epoch {checkpoint.epoch} of a training with other {' and '.join(other)}.",
-                "Restore those to go on with it, or delete it to start this training anew.",
+                f"{path} is from epoch {checkpoint.epoch} of a training with other {' and '.join(other)}.",
+                "Restore those to resume it, or delete the file to start this training from the beginning.",
             )
         return checkpoint
 
@@ -88,14 +87,15 @@ class Checkpoint:
 
 
 def discard(path: Path) -> None:
-    """Delete the checkpoint of a training whose result is written; where that cannot be done, a warning must do."""
+    """Delete the checkpoint of a training whose result is written; warn if that is not possible."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("%s could not be deleted: %s. It is needed no more.", path, reason(error))
+        log.warning("%s could not be deleted: %s. It is no longer needed.", path, reason(error))
 
 
 def _damaged(path: Path) -> VlacError:
     return VlacError(
-        f"{path} is damaged.", f"Delete it to start this training anew: `rm {path}`, and the same command again."
+        f"{path} is damaged.",
+        f"Delete it with `rm {path}` and run the same command again: it starts from the beginning.",
     )

@@ -1,5 +1,6 @@
-"""Where the arithmetic runs: device, precision and thread count, from the parameters and what the machine has."""
+"""Where the arithmetic runs: device, precision, threads and memory, from the parameters and what the machine has."""
 
+import ctypes
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -7,6 +8,11 @@ import torch
 
 from vlac.errors import VlacError
 from vlac.params.schema import Training
+
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+"""The numbers of mallopt's settings, from glibc's malloc.h."""
+
+ALLOCATOR = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Device:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which networks run at the chosen precision."""
-        # No weight is used twice in a pass, so the cache would save nothing; and a CUDA graph could not keep it.
+        # No weight is used twice in a pass, so the cache would save nothing.
         return torch.autocast(self.torch.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False)
 
     def __str__(self) -> str:
@@ -55,3 +61,16 @@ def settle_precision(device: torch.device, precision: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # Without these instructions bfloat16 on a CPU is emulated, and slower than float32.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep the memory that it frees, in one heap for all threads.
+
+    Otherwise activations go back to the system after every update, which hands out pages of zeros for the next one.
+    Nothing but speed changes (docs/speed.md has the figures).
+
+    Returns:
+        Whether the allocator takes such settings, as glibc's does.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and all(mallopt(setting, value) for setting, value in ALLOCATOR.items())

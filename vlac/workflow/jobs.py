@@ -32,6 +32,7 @@ class Stage:
             trial and seed of a search.
         command: the words after `python -m vlac`; the stage's name, model and seed by default.
         trains: whether the job is a training of a method.
+        module: where the stage's own function stands; the module in vlac/stages of the stage's name by default.
     """
 
     name: str
@@ -41,6 +42,10 @@ class Stage:
     over: str = ""
     command: str = ""
     trains: bool = False
+    module: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "module", self.module or f"vlac.stages.{self.name}")
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ STAGES: dict[str, Stage] = {
             over="probe",
             command="train --model vlae",
             trains=True,
+            module="vlac.stages.train",
         ),
         Stage(
             name="probe",

@@ -3,41 +3,41 @@
 
 rule download:
     input:
-        inputs("download"),
-        code=code("download"),
+        request="results/{experiment}/requests/download.json",
     output:
-        outputs("download"),
+        source="data/{experiment}/source.json",
+        manifest="results/{experiment}/download/manifest.json",
     log:
-        log_of("download"),
+        "logs/{experiment}/download.log",
     conda:
         "../envs/vlac.yaml"
     resources:
         mem_mb=memory(500, copies=4),
         runtime="30m",
-    params:
-        values("download"),
     message:
         "Fetch or render the raw files"
     shell:
-        command("download")
+        "python -m vlac download"
 
 
 rule prepare:
     input:
-        inputs("prepare"),
-        code=code("prepare"),
+        request="results/{experiment}/requests/prepare.json",
+        source="data/{experiment}/source.json",
     output:
-        shown("prepare", "Data"),
+        train="data/{experiment}/train.npz",
+        test="data/{experiment}/test.npz",
+        report=report("reports/{experiment}/data.md", category="Data"),
+        sheet=report("reports/{experiment}/data.png", category="Data", caption="../report/prepare.rst"),
+        manifest="results/{experiment}/prepare/manifest.json",
     log:
-        log_of("prepare"),
+        "logs/{experiment}/prepare.log",
     conda:
         "../envs/vlac.yaml"
     resources:
         mem_mb=memory(1000, copies=8),
         runtime="1h",
-    params:
-        values("prepare"),
     message:
         "Check the raw files, split them and describe them"
     shell:
-        command("prepare")
+        "python -m vlac prepare"

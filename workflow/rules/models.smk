@@ -1,47 +1,51 @@
-"""The measured models, one job per model and seed group."""
+"""The rows of the table, one job per model and seed."""
 
 
 rule train:
     input:
-        inputs("train"),
-        code=code("train"),
+        request="results/{experiment}/requests/train/{model}/{seed}.json",
+        train="data/{experiment}/train.npz",
+        # With a number it does not wait for the probe, which makes auto.json.
+        rung=f"results/{{experiment}}/rung/{PARAMS.digit_rung}.json",
     output:
-        outputs("train"),
+        model="results/{experiment}/train/{model}/{seed}/model.pt",
+        history="results/{experiment}/train/{model}/{seed}/history.csv",
+        manifest="results/{experiment}/train/{model}/{seed}/manifest.json",
     log:
-        log_of("train"),
+        "logs/{experiment}/train/{model}/{seed}.log",
     conda:
         "../envs/vlac.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
         mem_mb=memory(4000, copies=8),
         runtime="24h",
-        gpu=training_gpus,
-    params:
-        values("train"),
+        gpu=gpus,
     message:
-        "Train {wildcards.model}, seeds {wildcards.seeds}"
+        "Train {wildcards.model}, seed {wildcards.seed}"
     shell:
-        command("train")
+        "python -m vlac train --model {wildcards.model} --seed {wildcards.seed}"
 
 
 rule evaluate:
     input:
-        inputs("evaluate"),
-        code=code("evaluate"),
+        request="results/{experiment}/requests/evaluate/{model}/{seed}.json",
+        train="data/{experiment}/train.npz",
+        test="data/{experiment}/test.npz",
+        trained="results/{experiment}/train/{model}/{seed}/manifest.json",
     output:
-        outputs("evaluate"),
+        scores="results/{experiment}/evaluate/{model}/{seed}/scores.csv",
+        factors="results/{experiment}/evaluate/{model}/{seed}/factors.csv",
+        manifest="results/{experiment}/evaluate/{model}/{seed}/manifest.json",
     log:
-        log_of("evaluate"),
+        "logs/{experiment}/evaluate/{model}/{seed}.log",
     conda:
         "../envs/vlac.yaml"
     threads: THREADS
     resources:
         mem_mb=memory(2000, copies=8),
         runtime="4h",
-        gpu=training_gpus,
-    params:
-        values("evaluate"),
+        gpu=gpus,
     message:
-        "Score {wildcards.model}, seeds {wildcards.seeds}"
+        "Score {wildcards.model}, seed {wildcards.seed}"
     shell:
-        command("evaluate")
+        "python -m vlac evaluate --model {wildcards.model} --seed {wildcards.seed}"

@@ -3,66 +3,67 @@
 
 rule train_vlae:
     input:
-        inputs("train_vlae"),
-        code=code("train_vlae"),
+        request="results/{experiment}/requests/train_vlae/vlae/{seed}.json",
+        train="data/{experiment}/train.npz",
     output:
-        outputs("train_vlae"),
+        model="results/{experiment}/train/vlae/{seed}/model.pt",
+        history="results/{experiment}/train/vlae/{seed}/history.csv",
+        manifest="results/{experiment}/train/vlae/{seed}/manifest.json",
     log:
-        log_of("train_vlae"),
+        "logs/{experiment}/train_vlae/vlae/{seed}.log",
     conda:
         "../envs/vlac.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
         mem_mb=memory(4000, copies=8),
         runtime="24h",
-        gpu=training_gpus,
-    params:
-        values("train_vlae"),
+        gpu=gpus,
     message:
-        "Train the VLAE, seeds {wildcards.seeds}"
+        "Train the VLAE, seed {wildcards.seed}"
     shell:
-        command("train_vlae")
+        "python -m vlac train --model vlae --seed {wildcards.seed}"
 
 
 rule probe:
     input:
-        inputs("probe"),
-        code=code("probe"),
+        request="results/{experiment}/requests/probe/{seed}.json",
+        train="data/{experiment}/train.npz",
+        trained="results/{experiment}/train/vlae/{seed}/manifest.json",
     output:
-        outputs("probe"),
+        scores="results/{experiment}/probe/{seed}/scores.csv",
+        manifest="results/{experiment}/probe/{seed}/manifest.json",
     log:
-        log_of("probe"),
+        "logs/{experiment}/probe/{seed}.log",
     conda:
         "../envs/vlac.yaml"
     threads: THREADS
     resources:
         mem_mb=memory(2000, copies=8),
         runtime="4h",
-        gpu=training_gpus,
-    params:
-        values("probe"),
+        gpu=gpus,
     message:
-        "Measure the rungs of the VLAE, seeds {wildcards.seeds}"
+        "Measure the rungs of the VLAE, seed {wildcards.seed}"
     shell:
-        command("probe")
+        "python -m vlac probe --seed {wildcards.seed}"
 
 
 rule rung:
     input:
-        inputs("rung"),
-        code=code("rung"),
+        request="results/{experiment}/requests/rung.json",
+        probed=expand("results/{{experiment}}/probe/{seed}/manifest.json", seed=PARAMS.probe.seeds),
     output:
-        shown("rung", "Probe"),
+        rung="results/{experiment}/rung/auto.json",
+        report=report("reports/{experiment}/probe.md", category="Probe"),
+        chart=report("reports/{experiment}/probe.png", category="Probe", caption="../report/rung.rst"),
+        manifest="results/{experiment}/rung/manifest.json",
     log:
-        log_of("rung"),
+        "logs/{experiment}/rung.log",
     conda:
         "../envs/vlac.yaml"
     resources:
         mem_mb=memory(1000),
         runtime="30m",
-    params:
-        values("rung"),
     message:
-        "Name the rung that gets the largest K"
+        "Name the rung that carries the digit"
     shell:
-        command("rung")
+        "python -m vlac rung"

@@ -3,42 +3,52 @@
 
 rule figures:
     input:
-        inputs("figures"),
-        code=code("figures"),
+        request="results/{experiment}/requests/figures/{model}/{seed}.json",
+        test="data/{experiment}/test.npz",
+        trained="results/{experiment}/train/{model}/{seed}/manifest.json",
     output:
-        shown("figures", "Figures", model="{model}", seeds="{seeds}"),
+        figures=report(
+            directory("reports/{experiment}/figures/{model}/{seed}"),
+            patterns=["{figure}.png"],
+            category="Figures",
+            caption="../report/figures.rst",
+            labels={"model": "{model}", "seed": "{seed}", "figure": "{figure}"},
+        ),
+        manifest="results/{experiment}/figures/{model}/{seed}/manifest.json",
     log:
-        log_of("figures"),
+        "logs/{experiment}/figures/{model}/{seed}.log",
     conda:
         "../envs/vlac.yaml"
     threads: THREADS
     resources:
         mem_mb=memory(2000, copies=2),
         runtime="1h",
-    params:
-        values("figures"),
     message:
-        "Draw the figures of {wildcards.model}, seeds {wildcards.seeds}"
+        "Draw the figures of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        command("figures")
+        "python -m vlac figures --model {wildcards.model} --seed {wildcards.seed}"
 
 
 rule table:
     input:
-        inputs("table"),
-        code=code("table"),
+        request=f"results/{EXPERIMENT}/requests/table.json",
+        source=f"data/{EXPERIMENT}/source.json",
+        rung=f"results/{EXPERIMENT}/rung/manifest.json",
+        scores=expand(
+            f"results/{EXPERIMENT}/evaluate/{{model}}/{{seed}}/manifest.json", model=PARAMS.models, seed=PARAMS.seeds
+        ),
     output:
-        shown("table", "Table 1"),
+        table=report("reports/table1.md", category="Table 1", caption="../report/table.rst"),
+        csv=report("reports/table1.csv", category="Table 1"),
+        manifest=f"results/{EXPERIMENT}/table/manifest.json",
     log:
-        log_of("table"),
+        f"logs/{EXPERIMENT}/table.log",
     conda:
         "../envs/vlac.yaml"
     resources:
         mem_mb=memory(1000),
         runtime="30m",
-    params:
-        values("table"),
     message:
         "Fill Table 1"
     shell:
-        command("table")
+        "python -m vlac table"

@@ -1,0 +1,58 @@
+"""VLAC, the paper's method: the ladder with a mixture of K_l clusters on some rungs."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from vlac.methods import base
+from vlac.models.method import LadderMethod
+from vlac.params.section import PerRung
+
+
+class Settings(base.Settings):
+    """A ladder with K_l clusters on rung l; 1 = no mixture."""
+
+    kind: Literal["vlac"]
+    K: PerRung
+
+    @model_validator(mode="after")
+    def _has_mixture(self) -> "Settings":
+        if max(self.K) == 1:
+            raise ValueError("K needs one entry above 1: with none the model is the VLAE, which the probe trains")
+        if self.K.count(max(self.K)) > 1:
+            raise ValueError("the largest entry of K must be unique: it marks the rung that is scored")
+        return self
+
+
+class Method(LadderMethod):
+    """VLAC with its largest mixture on `rung`: that entry of K changes places with the one that stands there."""
+
+    Settings: ClassVar[type[base.Settings]] = Settings
+
+    @classmethod
+    def rung_of(cls, settings: Any) -> int:
+        """Return the rung of the largest mixture."""
+        K: list[int] = settings.K
+        return K.index(max(K)) + 1
+
+    @property
+    def K(self) -> dict[int, int]:
+        """Clusters of every rung that has a mixture, by rung."""
+        K = dict(enumerate(self.settings.K, start=1))
+        largest = self.rung_of(self.settings)
+        rung = self.rung or largest
+        K[largest], K[rung] = K[rung], K[largest]
+        return {rung: clusters for rung, clusters in K.items() if clusters > 1}
+
+    def shape(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Return K_l and the size of z_l of all rungs."""
+        z = dict(enumerate(self.params.network.z, start=1))
+        return dict.fromkeys(z, 1) | self.K, z
+
+    def label(self) -> str:
+        """Return the name and K."""
+        return f"VLAC, K = ({', '.join(str(self.K.get(rung, 1)) for rung in range(1, len(self.settings.K) + 1))})"
+
+    def protocol(self) -> list[str]:
+        """Return how it is trained, and the sizes of z."""
+        return [*super().protocol(), f"Sizes of z_1 to z_4: {', '.join(map(str, self.params.network.z))}."]

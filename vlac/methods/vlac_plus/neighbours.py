@@ -1,0 +1,84 @@
+"""Who is near whom among pretext features, and clusters learnt from that alone."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vlac.methods.vlac_plus.pretext import Clusters
+
+BATCH = 1000
+"""Pairs per update: K x K joint probabilities need many to be estimated."""
+
+ROWS = 1000
+LR = 1e-3
+
+
+def nearest(features: Tensor, count: int) -> Tensor:
+    """Return the indices, int64 (N, count), of the rows nearest to each of N unit-length rows, itself left out."""
+    found = []
+    for start in range(0, len(features), ROWS):
+        likeness = features[start : start + ROWS] @ features.T
+        own = torch.arange(len(likeness), device=features.device)
+        likeness[own, start + own] = -2.0
+        found.append(likeness.topk(count, 1).indices)
+    return torch.cat(found)
+
+
+class Pairs:
+    """Draws pairs of neighbours.
+
+    Args:
+        features: float (N, size), unit-length rows.
+        count: how many nearest neighbours a partner is drawn from.
+    """
+
+    def __init__(self, features: Tensor, count: int) -> None:
+        self.features, self.neighbours = features, nearest(features, count)
+        self.size = min(BATCH, len(features))
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Return the features of some images and then of a neighbour of each, float (2 pairs, size)."""
+        device = self.features.device
+        first = torch.randint(len(self.features), (self.size,), generator=generator, device=device)
+        which = torch.randint(self.neighbours.shape[1], (self.size,), generator=generator, device=device)
+        return self.features[torch.cat([first, self.neighbours[first, which]])]
+
+
+def mutual_information(log_q: Tensor, log_q_other: Tensor) -> Tensor:
+    """Return I(y; y') in nats, a scalar, for clusters of B pairs of images.
+
+    The joint distribution is the mean of q(y given x) q(y' given x') over the pairs, made symmetric, as in Invariant
+    Information Clustering (Ji et al., 2019). It is largest, log K, when both images of every pair are surely in the
+    same cluster and the clusters are used evenly.
+
+    Args:
+        log_q, log_q_other: float (B, K), log-probabilities of the first and of the second image of each pair.
+    """
+    joint = log_q.exp().T @ log_q_other.exp() / len(log_q)
+    joint = ((joint + joint.T) / 2).clamp_min(torch.finfo(joint.dtype).tiny)
+    marginal = joint.sum(1)
+    return (joint * (joint.log() - marginal.log()[:, None] - marginal.log())).sum()
+
+
+def agreement(clusters: Clusters, pairs: Tensor) -> Tensor:
+    """Return the mutual information, a scalar in nats, of the clusters of pairs as `Pairs.draw` returns them."""
+    log_q, log_q_other = F.log_softmax(clusters(pairs).float(), -1).chunk(2)
+    return mutual_information(log_q, log_q_other)
+
+
+def learn_clusters(clusters: Clusters, pairs: Pairs, epochs: int, generator: torch.Generator) -> float:
+    """Train `clusters` until neighbours share them, and return the last epoch's mutual information in nats."""
+    optimiser = torch.optim.Adam(clusters.parameters(), lr=LR, fused=True)
+    steps = len(pairs.features) // pairs.size
+    clusters.train()
+    total = torch.zeros((), device=pairs.features.device)
+    for _ in range(epochs):
+        total.zero_()
+        for _ in range(steps):
+            gain = agreement(clusters, pairs.draw(generator))
+            optimiser.zero_grad(set_to_none=True)
+            (-gain).backward()
+            optimiser.step()
+            total += gain.detach()
+    clusters.eval()
+    return float(total) / steps

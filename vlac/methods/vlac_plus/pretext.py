@@ -1,0 +1,111 @@
+"""The pretext network of VLAC+: it predicts the dihedral transform of a picture, and so needs no labels.
+
+Its task is that of ACOL-GAR (Kilinc and Uysal, 2018): name the one of eight dihedral transforms (four turns, each plain
+or mirrored) that was applied to a per-image-normalised picture. To know how a digit is turned is to know which digit it
+is, while colour and lighting do not help.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlac.models.networks import Block, Flatten, dense
+
+TRANSFORMS = 8
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Return images, float (B, 3, 32, 32), each with mean 0 and standard deviation 1 over its pixels and channels."""
+    std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
+    # The small number avoids dividing by zero on flat images.
+    return (x - mean) / (std + 1e-3)
+
+
+def dihedral(x: Tensor, transform: int) -> Tensor:
+    """Return images, float (B, C, H, H), under transform 0..7 of the square: 0 leaves them, the eight are a group."""
+    if transform & 4:
+        x = x.transpose(2, 3)
+    flips = [axis for axis, bit in ((2, 1), (3, 2)) if transform & bit]
+    return x.flip(flips) if flips else x
+
+
+class Clusters(nn.Sequential):
+    """log-odds of q(y given x) from pretext features, float (B, size) to (B, K)."""
+
+    def __init__(self, size: int, K: int) -> None:
+        hidden = 4 * size
+        super().__init__(nn.Linear(size, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, K))
+
+
+class Pretext(nn.Module):
+    """The network, and the projection that turns its answers about one image into that image's features.
+
+    Attributes:
+        size: number of features.
+        clusters: q(y given x) as learnt from the features alone, before any ladder (see neighbours.py).
+    """
+
+    centre: Tensor
+    projection: Tensor
+
+    def __init__(self, channels: tuple[int, int, int], hidden: int, size: int, K: int) -> None:
+        super().__init__()
+        self.size = size
+        self.trunk = nn.Sequential(
+            *(Block(inputs, outputs) for inputs, outputs in zip((3, *channels[:2]), channels, strict=True)),
+            Flatten(),
+            dense(channels[2] * 16, hidden),
+        )
+        self.answer = nn.Linear(hidden, TRANSFORMS)
+        self.clusters = Clusters(size, K)
+        self.register_buffer("centre", torch.zeros(TRANSFORMS * hidden))
+        self.register_buffer("projection", torch.zeros(TRANSFORMS * hidden, size))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def signature(self) -> str:
+        """The SHA-256 of the weights."""
+        digest = hashlib.sha256()
+        for value in self.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the log-odds of the eight transforms, float (B, 8), for normalised images, float (B, 3, 32, 32)."""
+        answer: Tensor = self.answer(self.trunk(x))
+        return answer
+
+    @torch.no_grad()
+    def orbit(self, x: Tensor) -> Tensor:
+        """Return what the trunk says of all eight transforms of each image, float (B, 8 hidden).
+
+        Args:
+            x: float (B, 3, 32, 32) in [0, 1].
+        """
+        x = normalise(x)
+        turned = torch.cat([dihedral(x, transform) for transform in range(TRANSFORMS)])
+        said = F.normalize(self.trunk(turned.contiguous(memory_format=torch.channels_last)), dim=1)
+        return said.view(TRANSFORMS, len(x), -1).transpose(0, 1).flatten(1)
+
+    @torch.no_grad()
+    def fit_projection(self, orbit: Tensor) -> None:
+        """Set the projection to the leading principal components of `orbit`, float (N, 8 hidden), half whitened.
+
+        Each component is divided by the square root of its standard deviation, which lets the smaller ones speak.
+        """
+        self.centre.copy_(orbit.mean(0))
+        centred = (orbit - self.centre).double()
+        variance, axes = torch.linalg.eigh(centred.T @ centred / (len(orbit) - 1))
+        largest = variance[-self.size :].flip(0).clamp_min(1e-12)
+        self.projection.copy_(axes[:, -self.size :].flip(1) / largest**0.25)
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """Return unit-length features, float (B, size), of images x, float (B, 3, 32, 32) in [0, 1]."""
+        return self.project(self.orbit(x))
+
+    def project(self, orbit: Tensor) -> Tensor:
+        """Return the features of what `orbit` returned."""
+        return F.normalize((orbit - self.centre) @ self.projection, dim=1)

@@ -1,0 +1,173 @@
+"""What every method that is a ladder has in common: how it is built, trained, stored, applied, described and drawn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlac.methods.base import Codes, Job, Method, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+    from vlac.models.ladder import Ladder, Posterior, Spec
+    from vlac.models.objective import Bound
+    from vlac.training.device import Device
+    from vlac.training.trainer import Weights
+
+BATCH = 500
+"""Images that are encoded at a time."""
+
+
+class LadderMethod(Method):
+    """A ladder trained by Eq. (9)."""
+
+    sections = ("network", "likelihood", "objective", "training")
+    needs_rung = True
+
+    model: Ladder
+    """There once `fit` or `load_state` was called."""
+
+    @abstractmethod
+    def shape(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Return K_l and the size of z_l of every active rung, by rung; the sizes read `params.network`."""
+
+    def spec(self) -> Spec:
+        """Return what is to be built."""
+        from vlac.models.ladder import Spec
+
+        network, likelihood = self.params.network, self.params.likelihood
+        c1, c2, c3 = network.channels
+        K, z = self.shape()
+        return Spec(K, z, (c1, c2, c3), network.hidden, likelihood.form, likelihood.scale)
+
+    def build(self, spec: dict[str, Any]) -> Ladder:
+        """Return an untrained ladder of a stored spec."""
+        from vlac.models.ladder import Ladder, Spec
+
+        return Ladder(Spec(**spec))
+
+    def fit(self, images: np.ndarray, seed: int, job: Job) -> list[Row]:
+        """Train the ladder; as in `Method`.
+
+        Raises:
+            VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
+        """
+        import torch
+
+        from vlac.training.device import keep_freed_memory, settle
+        from vlac.training.trainer import Trainer
+
+        keep_freed_memory()
+        device = settle(self.params.training)
+        on_device = torch.from_numpy(images).to(device.torch)
+        job = self.prepare(on_device, seed, device, job)
+        torch.manual_seed(seed)
+        self.model = self.build(asdict(self.spec())).to(device.torch)
+        self.initialise()
+        settings = self.params.training, self.params.objective
+        return Trainer(self.model, self.loss, on_device, *settings, seed, device, job).run()
+
+    def prepare(self, images: Tensor, seed: int, device: Device, job: Job) -> Job:
+        """Learn what the ladder's training rests on, and return the job with that in its identity."""
+        return job
+
+    def initialise(self) -> None:
+        """Change the weights that a ladder starts with."""
+
+    def loss(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> tuple[Tensor, Bound]:
+        """Return what an update minimises, a scalar, and the terms of Eq. (9) behind it.
+
+        Args:
+            chosen: which training images the batch holds, int64 (B,).
+            x: the batch, float (B, 3, 32, 32) in [0, 1].
+            at: temperature and weights of this update.
+            generator: source of all noise.
+        """
+        from vlac.models.objective import bound
+
+        posteriors = self.model.encode(x, at.temperature, generator)
+        terms = bound(self.model, x, posteriors, self.params.objective.kl_z, generator)
+        return -terms.weighted(at.kl_z, at.kl_y).mean(), terms
+
+    def encode(self, images: np.ndarray) -> Codes:
+        """Return clusters, probabilities and codes of every rung, in float32 whatever the precision of training."""
+        import torch
+
+        from vlac.models.ladder import to_input
+        from vlac.training.device import settle_device
+
+        # A stage that may not read the device, such as figures, stays on the CPU.
+        device = settle_device(getattr(self.params.training, "device", "cpu"), self.params.training.threads)
+        self.model.to(device).eval()
+        y, q, mean, features = defaultdict(list), defaultdict(list), defaultdict(list), []
+        with torch.no_grad():
+            for start in range(0, len(images), BATCH):
+                posteriors, seen = self.look(to_input(torch.from_numpy(images[start : start + BATCH]).to(device)))
+                features += [] if seen is None else [seen]
+                for rung, posterior in posteriors.items():
+                    mean[rung].append(posterior.mean)
+                    if posterior.q is not None and posterior.y is not None:
+                        q[rung].append(posterior.q)
+                        y[rung].append(posterior.y.argmax(-1))
+
+        def joined(parts: dict[int, list[Tensor]]) -> dict[int, np.ndarray]:
+            return {rung: torch.cat(each).cpu().numpy() for rung, each in parts.items()}
+
+        return Codes(joined(y), joined(q), joined(mean), torch.cat(features).cpu().numpy() if features else None)
+
+    def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor | None]:
+        """Return q(y, z given x) by rung of images, float (B, 3, 32, 32), and the `features` of `Codes`."""
+        return self.model.encode(x), None
+
+    def state(self) -> dict[str, Any]:
+        """Return the ladder's spec and weights."""
+        weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
+        return {"spec": asdict(self.model.spec), "weights": weights}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned; the model is then on the CPU, in evaluation mode."""
+        import torch
+
+        spec, weights = state["spec"], state["weights"]
+        with torch.device("meta"):  # shapes without memory, because a spec may ask for any amount of it
+            shapes = {name: weight.shape for name, weight in self.build(spec).state_dict().items()}
+        if shapes != {name: weight.shape for name, weight in weights.items()}:
+            raise ValueError("the weights are not those of the spec")
+        self.model = self.build(spec).eval()
+        self.model.load_state_dict(weights)
+        self.rung = self.model.main_rung
+
+    def protocol(self) -> list[str]:
+        """Return how a ladder is trained."""
+        training, objective, likelihood = self.params.training, self.params.objective, self.params.likelihood
+        kl_z = {
+            "enumerated": "KL of z_l summed exactly over the rung's own y_l (lower variance than the paper's sample)",
+            "sampled": "KL of z_l at the sample of y_l, as the paper describes",
+        }[objective.kl_z]
+        weights = ", ".join(f"{weight:g}" for weight in objective.kl_z_weight)
+        scale = {"gaussian": "Gaussian of standard deviation", "laplace": "Laplace of scale"}[likelihood.form]
+        return [
+            f"Training: {training.epochs} epochs in batches of {training.batch}. Adam, learning rate {training.lr:g} "
+            f"({training.lr_prior:g} for means and variances of the mixtures). Scored: the weights after the last "
+            "update.",
+            f"Likelihood: {scale} {likelihood.scale:g} for every pixel and channel, pixels in [0, 1].",
+            f"Objective, Eq. (9): expectations over y by Gumbel-softmax, temperature {objective.temperature_start:g} "
+            f"to {objective.temperature_end:g} over the first {objective.temperature_until:.0%} of updates; {kl_z}. "
+            f"Weights of the KL terms, after warm-up over {objective.kl_z_warmup:.0%} (z) and "
+            f"{objective.kl_y_warmup:.0%} (y) of updates: {weights} for z_1 to z_{len(objective.kl_z_weight)}, "
+            f"{objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
+        ]
+
+    def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
+        """Draw Figures 2 and 3 of the paper, the images nearest to each cluster, and the learning curves."""
+        from vlac.reporting.curves import draw_curves
+        from vlac.reporting.figures import draw_figures
+
+        draw_figures(self.model, self.encode(images), images, f"{self.label()}, seed {seed}", seed, folder)
+        draw_curves(rows, self.model, seed, folder / "curves.png")

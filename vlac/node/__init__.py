@@ -1,1 +1,0 @@
-"""Training on a machine without internet and engines: pack what it needs, work there, bring the results home."""

@@ -1,0 +1,104 @@
+"""The sections under Table 1 that compare: its rows with each other, and the rungs of each method with the factors."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from vlac.evaluation.differences import PARTITIONS, differences, least_p
+from vlac.params.schema import Params
+from vlac.reporting.markdown import aligned, number, paragraph
+
+HEADS = ("Row", "minus row", "ACC", "95 % interval", "Welch p", "Holm", "permutation p", "Holm")
+ENOUGH = 0.05
+
+
+def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return the section as Markdown blocks, or nothing where there are no two rows to compare.
+
+    Args:
+        scores: ACC of every seed, by the label of the row, for the rows that were measured here.
+    """
+    if len(scores) < 2:
+        return []
+    head = "## Differences of ACC between rows"
+    seeds = min(map(len, scores.values()))
+    if seeds < 2:
+        return [head, paragraph("Not tested: with a single seed there is no spread to hold a difference against.")]
+    rows = []
+    for pair in differences(scores):
+        interval = " to ".join(map(number, pair.interval)) if pair.interval else "no spread"
+        ps = (pair.welch, pair.welch_holm, pair.permutation, pair.permutation_holm)
+        rows.append([pair.first, pair.second, number(pair.difference), interval, *map(_p, ps)])
+    text = (
+        "Difference of the means over seeds; Welch's t-test and its interval, and the exact permutation test of the "
+        f"same difference, both two-sided (empty for more than {PARTITIONS:,} partitions of the seeds). Holm: p "
+        f"adjusted for the number of pairs, here {len(rows)}; the intervals "
+        "are not adjusted. Each seed is one training; the test split is the same for all, so the spread is that of "
+        "training alone. The paper's own rows are not tested: it does not say how many runs they rest on."
+    )
+    return [head, paragraph(_caution(seeds)), aligned(HEADS, rows, left=2), paragraph(text)]
+
+
+def _caution(seeds: int) -> str:
+    """Say how many seeds there are, and what so many can show."""
+    there = f"There are {seeds} seeds per row."
+    if least_p(seeds) > ENOUGH:
+        return (
+            f"{there} That says little: Welch's test then rests on a normal spread that {2 * seeds} numbers cannot "
+            "check, and the permutation test, which assumes none, cannot give a p below "
+            f"{least_p(seeds):.3f} even for rows that do not overlap. A large p is no evidence that two rows are equal."
+        )
+    return f"{there} The permutation test cannot give a p below {least_p(seeds):.2g}."
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else number(value)
+
+
+def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
+    """Return the section as Markdown, a table per model.
+
+    Args:
+        params: all parameters of the experiment.
+        labels: the row label of every model, by its name in params.yaml, in the order of the table.
+        factors: by the same names, columns seed, rung, factor, measure (nmi; of codes knn and chance, too), value.
+    """
+    known = (
+        "The embedded digits come with the true factors of every image, so the claim that each rung clusters by "
+        "another aspect can be measured."
+        if params.data.source == "digits"
+        else "SVHN has labels for the digit alone."
+    )
+    text = (
+        f"{known} Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest training "
+        f"codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in brackets its floor, "
+        "the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the factor, 0 for "
+        "unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are counted from the "
+        "pixels; a method without rungs has rung 1 alone, and no z_l if it has no codes."
+    )
+    parts = ["## Rungs against factors", paragraph(text)]
+    for name, label in labels.items():
+        parts += [f"### {label}", _matrix(factors[name])]
+    return "\n\n".join(parts)
+
+
+def _matrix(factors: pd.DataFrame) -> str:
+    names = sorted(factors["factor"].unique(), key=lambda name: (name != "digit", name))
+    means = factors.groupby(["measure", "rung", "factor"])["value"].mean().unstack("factor")[names]
+    floor, rows = means.loc[["chance"]].to_numpy() if "chance" in means.index.levels[0] else [], []
+    heads = [name.replace("_", " ") for name in names]
+    if len(floor):
+        heads = [f"{head} ({number(chance)})" for head, chance in zip(heads, floor[0], strict=True)]
+        knn = means.loc["knn"]
+        # Compared as printed: two rungs that look equal are both marked, or neither.
+        best = knn.round(3).max()
+        for rung, values in knn.iterrows():
+            bold = ["**" if len(knn) > 1 and round(values[name], 3) == best[name] else "" for name in names]
+            cells = [f"{mark}{number(values[name])}{mark}" for mark, name in zip(bold, names, strict=True)]
+            rows.append([f"z_{rung}, kNN accuracy", *cells])
+    if "nmi" in means.index.levels[0]:
+        for rung, values in means.loc["nmi"].iterrows():
+            rows.append([f"y_{rung}, NMI", *(number(values[name]) for name in names)])
+    return aligned(["", *heads], rows)

@@ -1,0 +1,48 @@
+"""Stage evaluate: a method's clusters against the labels, and its rungs against every known factor."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vlac.data.split import DIGITS, Split
+from vlac.evaluation.factors import rung_factor_matrix
+from vlac.evaluation.metrics import SHOWN, Clustering, score
+from vlac.files import write_csv
+from vlac.models.load import load_method
+from vlac.workflow.jobs import Job
+from vlac.workflow.manifest import Origin
+
+TEST_LIMIT = 5000
+"""Test images that the nearest-neighbour measures of the factor matrix are taken on; clusters use all of them."""
+
+
+def evaluate(job: Job, params: Any, origin: Origin) -> None:
+    """Score the main rung's clusters over the whole test split, and measure every rung against every factor."""
+    assert job.seed is not None
+    train, test = (Split.load(Path(path)) for path in list(origin.inputs)[:2])
+    trained = Path(list(origin.inputs)[2])
+    method = load_method(trained.with_name("model.pt"), params)
+    on_train, on_test = method.encode(train.images), method.encode(test.images)
+    rung, T = method.main_rung, len(DIGITS)
+    own = Clustering(on_train.y[rung], train.labels, on_test.y[rung], test.labels, method.K[rung], T)
+    row = {"seed": job.seed, "rung": rung} | score(own)
+    further = method.clusterings(on_train, on_test, job.seed, params.evaluation.fit_limit)
+    for name, (y_train, y_test) in further.items():
+        K = 1 + int(max(y_train.max(), y_test.max()))
+        scores = score(Clustering(y_train, train.labels, y_test, test.labels, K, T), SHOWN)
+        row |= {f"{name}/{metric}": value for metric, value in scores.items()}
+    matrix = rung_factor_matrix(
+        on_train.mean,
+        train.factors,
+        on_test.mean,
+        on_test.y,
+        test.factors,
+        neighbours=params.evaluation.neighbours,
+        seed=job.seed,
+        fit_limit=params.evaluation.fit_limit,
+        test_limit=TEST_LIMIT,
+    )
+    matrix.insert(0, "seed", job.seed)
+    write_csv(job.output("scores.csv"), pd.DataFrame([row | {"images": len(test)}]))
+    write_csv(job.output("factors.csv"), matrix)

@@ -1,0 +1,17 @@
+"""Stage table: Table 1 of the paper, from results that match today's parameters and code."""
+
+from vlac.params.schema import Params
+from vlac.reporting.table import write_table
+from vlac.workflow.jobs import Job
+from vlac.workflow.manifest import Origin
+from vlac.workflow.stale import refuse_stale
+
+
+def table(job: Job, params: Params, origin: Origin) -> None:
+    """Refuse stale results, then write the table.
+
+    Raises:
+        VlacError: a result that the table rests on is missing, stale or edited.
+    """
+    refuse_stale(params)
+    write_table(params)

@@ -1,0 +1,216 @@
+"""The training loop: one ladder, one seed, a fixed number of epochs, the last weights kept."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlac.errors import DivergedError, VlacError
+from vlac.files import remove_leftovers
+from vlac.methods.base import Job, Row
+from vlac.models.ladder import Ladder, to_input
+from vlac.models.objective import Bound
+from vlac.params.schema import Objective, Training
+from vlac.training.checkpoint import Checkpoint
+from vlac.training.device import Device
+from vlac.training.progress import Progress
+
+NOISE = 0x5BD1E995
+"""Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
+
+CHECKPOINT_SECONDS = 30.0
+"""Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What changes over training: temperature of Gumbel-softmax, weight of KL_z by rung, weight of KL_y."""
+
+    temperature: float
+    kl_z: dict[int, float]
+    kl_y: float
+
+
+def weights_at(progress: float, objective: Objective) -> Weights:
+    """Return the settings at `progress`, the share of all updates done, 0 to 1.
+
+    The temperature falls in a straight line to its end; the KL weights rise in a straight line from 0.
+    """
+    start, end = objective.temperature_start, objective.temperature_end
+    warm_z = _ramp(progress, objective.kl_z_warmup)
+    return Weights(
+        temperature=start + (end - start) * _ramp(progress, objective.temperature_until),
+        kl_z={rung: warm_z * weight for rung, weight in enumerate(objective.kl_z_weight, start=1)},
+        kl_y=_ramp(progress, objective.kl_y_warmup) * objective.kl_y_weight,
+    )
+
+
+def _ramp(progress: float, length: float) -> float:
+    return min(1.0, progress / length) if length > 0 else 1.0
+
+
+Loss = Callable[[Tensor, Tensor, Weights, torch.Generator], tuple[Tensor, Bound]]
+"""From the indices of a batch, int64 (B,), its images, float (B, 3, 32, 32), the settings and the source of all noise
+to what an update minimises, a scalar, and the terms of Eq. (9)."""
+
+
+class Trainer:
+    """Trains one seed of one ladder.
+
+    Args:
+        model: just initialised, on the device.
+        loss: of `model`; called under autocast.
+        images: uint8 (N, 32, 32, 3), on the device.
+        training, objective: parameters.
+        seed: of shuffling and noise.
+        device: where and how to compute.
+        job: where the unfinished training is kept, and who is told of its epochs.
+    """
+
+    def __init__(
+        self,
+        model: Ladder,
+        loss: Loss,
+        images: Tensor,
+        training: Training,
+        objective: Objective,
+        seed: int,
+        device: Device,
+        job: Job,
+    ) -> None:
+        if len(images) < training.batch:
+            raise VlacError(
+                f"training.batch is {training.batch}, but there are only {len(images)} training images.",
+                "Use a smaller batch.",
+            )
+        self.model, self.loss, self.images, self.device = model.train(), loss, images, device
+        self.training, self.objective, self.seed, self.job = training, objective, seed, job
+        self.identity = job.identity | {"device or precision": str(device)}
+        # Not seeded like the weights: the noise would repeat their draws.
+        self.generator = torch.Generator(device.torch).manual_seed(seed ^ NOISE)
+        priors = list(model.priors.parameters())
+        named = ((name, p) for name, p in model.named_parameters() if not name.startswith("priors."))
+        groups: list[dict[str, Any]] = [
+            {"params": [p for _, p in named if p.requires_grad]},
+            {"params": priors, "lr": training.lr_prior},
+        ]
+        # Fused: one pass over all parameters per update.
+        self.optimiser = torch.optim.Adam(groups if priors else groups[:1], lr=training.lr, fused=True)
+        self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time
+        self.history: list[Row] = []
+
+    def run(self) -> list[Row]:
+        """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
+
+        The checkpoint of the finished training stays: whoever has written the result deletes it.
+
+        Raises:
+            VlacError: the checkpoint is damaged, or of another training.
+            DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
+        """
+        self._resume()
+        saved = time.monotonic()
+        with Progress(f"{self.job.name} seed {self.seed}", self.training.epochs, len(self.history)) as progress:
+            while len(self.history) < self.training.epochs:
+                started = time.monotonic()
+                row = self._epoch(len(self.history))
+                self._refuse_non_finite(row)
+                self.history.append(row)
+                finished = time.monotonic()
+                if len(self.history) == self.training.epochs or finished - saved >= CHECKPOINT_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
+                progress.show(row, self.updates * self.training.batch / (finished - started))
+                self.job.epoch(row)
+        return self.history
+
+    def _epoch(self, epoch: int) -> Row:
+        """Train on every image once; nothing waits for the device before the end."""
+        order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
+        record = EpochRecord(self.model, self.device.torch)
+        for update in range(self.updates):
+            at = weights_at((epoch * self.updates + update) / (self.updates * self.training.epochs), self.objective)
+            chosen = order[update * self.training.batch : (update + 1) * self.training.batch]
+            with self.device.autocast():
+                loss, terms = self.loss(chosen, to_input(self.images[chosen]), at, self.generator)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            record.add(terms)
+        return {"epoch": epoch + 1, "temperature": at.temperature} | record.row()
+
+    def _resume(self) -> None:
+        remove_leftovers(self.job.checkpoint)  # of a process that was killed while it wrote
+        checkpoint = Checkpoint.load(self.job.checkpoint, self.identity)
+        if checkpoint:
+            checkpoint.restore(self.job.checkpoint, self.model, self.optimiser, self.generator)
+            self.history = checkpoint.history
+        self.job.resumed(list(self.history))
+
+    def _save(self) -> None:
+        Checkpoint(
+            identity=self.identity,
+            epoch=len(self.history),
+            model=self.model.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            generator=self.generator.get_state(),
+            history=self.history,
+        ).save(self.job.checkpoint)
+
+    def _refuse_non_finite(self, row: Row) -> None:
+        bad = [name for name, value in row.items() if not math.isfinite(value)]
+        weights_finite = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
+        if bad or not bool(weights_finite):
+            path = self.job.checkpoint
+            kept = f"{path} keeps an earlier epoch" if path.exists() else "no epoch was kept"
+            raise DivergedError(
+                f"Seed {self.seed} became NaN or infinite in epoch {row['epoch']} ({', '.join(bad) or 'weights'}); "
+                f"{kept}.",
+                "Lower training.lr or raise likelihood.scale in params.yaml, delete the checkpoint and run again.",
+            )
+
+
+class EpochRecord:
+    """The terms of the bound and the signs of collapse, summed over an epoch on the device."""
+
+    def __init__(self, model: Ladder, device: torch.device) -> None:
+        self.model = model
+        self.names = ["elbo", "log_likelihood", *(f"kl_z_{rung}" for rung in model.rungs)]
+        self.names += [f"kl_y_{rung}" for rung in model.mixture_rungs]
+        self.images = 0
+        self.sums = torch.zeros(len(self.names), device=device)
+        self.q = {rung: torch.zeros(model.K[rung], device=device) for rung in model.mixture_rungs}
+        self.counts = {rung: torch.zeros(model.K[rung], device=device) for rung in model.mixture_rungs}
+
+    @torch.no_grad()
+    def add(self, bound: Bound) -> None:
+        """Add the terms of one batch."""
+        self.images += len(bound.log_likelihood)
+        terms = [bound.elbo, bound.log_likelihood, *bound.kl_z.values(), *bound.kl_y.values()]
+        self.sums += torch.stack([term.sum() for term in terms])
+        for rung in bound.kl_y:
+            q = bound.posteriors[rung].q
+            assert q is not None
+            self.q[rung] += q.sum(0)
+            self.counts[rung].scatter_add_(0, q.argmax(-1), torch.ones_like(q[:, 0]))
+
+    def row(self) -> dict[str, float]:
+        """Return the epoch's means, in nats per image, and its counts of clusters; this waits for the device.
+
+        clusters_in_use: clusters that are the most probable one of at least one image.
+        entropy_mean_q: entropy of the mean of q(y given x); log K when clusters are used evenly.
+        mean_entropy_q: mean entropy of q(y given x); 0 when every image is sure of its cluster.
+        separation: smallest distance between two component means, in units of their standard deviation.
+        """
+        row = {name: total / self.images for name, total in zip(self.names, self.sums.tolist(), strict=True)}
+        for rung in self.model.mixture_rungs:
+            mean_q = self.q[rung] / self.images
+            row[f"clusters_in_use_{rung}"] = int((self.counts[rung] > 0).sum())
+            row[f"entropy_mean_q_{rung}"] = float(-(mean_q * mean_q.clamp_min(1e-12).log()).sum())
+            row[f"mean_entropy_q_{rung}"] = math.log(self.model.K[rung]) - row[f"kl_y_{rung}"]
+            row[f"separation_{rung}"] = float(self.model.prior(rung).separation())
+        return row

@@ -1,0 +1,92 @@
+"""The code that a job's result depends on, hashed by meaning: comments, docstrings and layout change nothing.
+
+A job depends on its stage's module in vlac/stages (or vlac/search), on the module of its method, and on every module of
+the package that these import, wherever the import stands. Nothing has to be listed, so nothing can be forgotten.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the package."""
+
+PLUMBING = (
+    *("vlac.cli", "vlac.errors", "vlac.files", "vlac.params", "vlac.tracking", "vlac.workflow"),
+    "vlac.training.progress",
+)
+"""Modules and packages that carry values and compute none: a change of theirs makes no result stale."""
+
+
+def code_hash(*modules: str, without: tuple[str, ...] = ()) -> str:
+    """Return the SHA-256 of what `modules`, dotted names, and all that they import mean.
+
+    Args:
+        without: functions of a method's class that the job does not call: they and what they import are left out.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(reached(*modules, without=without)):
+        digest.update(f"{name} {_meaning(name, without)[0]}\n".encode())
+    return digest.hexdigest()
+
+
+def reached(*modules: str, without: tuple[str, ...] = ()) -> set[str]:
+    """Return the names of the modules that `code_hash` takes in."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and not _is_plumbing(name):
+            found.add(name)
+            waiting += _meaning(name, without)[1]
+    return found
+
+
+def _is_plumbing(name: str) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in PLUMBING)
+
+
+def _path(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _meaning(module: str, without: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the hash of a module's meaning, and the modules of the package that it imports."""
+    path = _path(module)
+    return _parsed(path, path.stat().st_mtime_ns, without)
+
+
+@cache
+def _parsed(path: Path, changed: int, without: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    tree = _Stripped(without).visit(ast.parse(path.read_bytes()))
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from vlac.models import ladder` names a module, `from vlac.models.ladder import Ladder` a class.
+            imported.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+    ours = {name for name in imported if name.split(".")[0] == "vlac" and _path(name).is_file()}
+    packages = {".".join(name.split(".")[:end]) for name in ours for end in range(2, name.count(".") + 1)}
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), tuple(sorted(ours | packages))
+
+
+class _Stripped(ast.NodeTransformer):
+    """Takes out docstrings, imports for the type checker alone, and functions that a job does not call."""
+
+    def __init__(self, without: tuple[str, ...]) -> None:
+        self.without = without
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        # A string that stands alone is a docstring, or the words under a constant.
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if node.name.endswith("Method"):
+            node.body = [part for part in node.body if getattr(part, "name", "") not in self.without]
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else self.generic_visit(node)

@@ -1,0 +1,72 @@
+"""What each job is to be made with, in a small file of its own: the request, an input of the job in both engines.
+
+A request holds the parameters that the job declares and the hash of the code that its result depends on, and nothing
+else. So an engine that compares its inputs reruns a job when one of them changes and at no other time: not for a
+comment, not for a module that the job does not use, not for the time of a file.
+
+The Snakefile writes the requests whenever it is read. `python -m vlac requests` writes them for DVC, whose stage of
+that name depends on params.yaml and the package.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from vlac.files import json_bytes, write_bytes
+from vlac.params.schema import Params
+from vlac.params.section import L
+from vlac.params.view import Asked, declared
+from vlac.workflow.depends import hash_of_code, keys_of
+from vlac.workflow.jobs import Job, jobs
+from vlac.workflow.stale import why_stale
+
+LONG_AGO = 1_000_000_000
+"""The time, in seconds since 1970, of a request whose job is up to date: older than any result."""
+
+
+def write_requests(params: Params) -> None:
+    """Write the request of every job, and what `digit_rung` says as a number, and delete requests of former jobs."""
+    write_rungs(params)
+    asked = list(jobs(params))
+    for job in asked:
+        _write(job.request, json_bytes(content(job, params)))
+    known = {job.request for job in asked}
+    for path in sorted(Path(f"results/{params.experiment}/requests").rglob("*.json")):
+        if path not in known:
+            path.unlink()
+
+
+def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
+    """Write the requests of jobs so that Snakemake sees all that a manifest can prove, and return the stale ones.
+
+    Snakemake remembers its own runs alone, and goes by the times of files. So the request of a job that is up to date
+    is dated back, and one of a job that is not is new; what is missing or damaged is named in it.
+    """
+    stale: dict[Job, str] = {}
+    for job, params in every:
+        why = why_stale(job, params)
+        asked = content(job, params)
+        if why and job.manifest.exists():
+            stale[job] = why
+            asked["rebuild"] = why
+        _write(job.request, json_bytes(asked))
+        os.utime(job.request, None if why else (LONG_AGO, LONG_AGO))
+    return stale
+
+
+def write_rungs(params: Params) -> None:
+    """Write what each number means that `digit_rung` may be; what auto means is the probe's to write."""
+    for rung in range(1, L + 1):
+        path = Path(f"results/{params.experiment}/rung/{rung}.json")
+        _write(path, json_bytes({"rung": rung}))
+        os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def content(job: Job, params: Asked) -> dict[str, object]:
+    """Return what the job's request holds."""
+    return {"code": hash_of_code(job, params), "params": declared(params, keys_of(job, params))}
+
+
+def _write(path: Path, text: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != text:
+        write_bytes(path, text)

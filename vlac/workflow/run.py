@@ -1,0 +1,117 @@
+"""Run one job: alone, its parameters restricted to what it declares, its log written, its manifest last."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vlac.errors import VlacError
+from vlac.files import reason, sha256
+from vlac.params.view import Asked, restrict
+from vlac.workflow.depends import hash_of_code, keys_of, params_hash
+from vlac.workflow.jobs import Job
+from vlac.workflow.lock import single_stage
+from vlac.workflow.manifest import Origin, write_manifest
+from vlac.workflow.stale import refuse_damaged, why_stale
+
+log = logging.getLogger(__name__)
+
+
+def run_job(
+    job: Job,
+    params: Asked,
+    every: Iterable[Job],
+    work: Callable[[Job, Any, Origin], None],
+    after: Callable[[], None] = lambda: None,
+) -> None:
+    """Call `work` with the job, its declared parameters and what it is made from; write the manifest; call `after`.
+
+    A job that is up to date already is left alone: engines may ask for it without knowing.
+
+    Args:
+        params: all of the file that asks for the job.
+        every: the jobs of the same file, which tell who has made the inputs.
+
+    Raises:
+        VlacError: an input is missing or damaged, or another engine works in the folder.
+    """
+    with single_stage(job):
+        # Engines delete outputs before they run a job, so these are DVC's, or of a process that outlived its engine.
+        if why_stale(job, params) is None:
+            log.info("%s is up to date. To run it again, delete %s first.", job, job.manifest)
+        else:
+            with _log_to(job):
+                _make(job, params, every, work)
+        after()
+
+
+def _make(job: Job, params: Asked, every: Iterable[Job], work: Callable[[Job, Any, Origin], None]) -> None:
+    inputs = job.inputs(params)
+    for path in inputs:
+        if not path.exists():
+            raise VlacError(f"{path} is missing.", f"Make it, and this, with `snakemake --cores 4 {job.manifest}`.")
+    refuse_damaged(job, inputs, every)
+    origin = Origin(
+        params_hash(job, params), hash_of_code(job, params), {path.as_posix(): sha256(path) for path in inputs}
+    )
+    for path in job.outputs:
+        if path.is_dir():  # of an earlier run: nothing of it may remain
+            shutil.rmtree(path)
+    work(job, restrict(params, keys_of(job, params)), origin)
+    write_manifest(job, origin)
+
+
+class _log_to:
+    """Send the package's log records to the job's own file for the length of a `with` block, errors included.
+
+    No result depends on the log: where it cannot be written, a warning says so, and the job goes on.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.path = job.log
+        self.handler: logging.Handler = logging.NullHandler()
+
+    def __enter__(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.handler = _LogFile(self.path, mode="w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            _warn(self.path, error)
+        self.handler.setFormatter(logging.Formatter("%(message)s"))
+        logging.getLogger("vlac").addHandler(self.handler)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception):
+            # The traceback of a bug goes to the log alone, for a report.
+            trace = None if isinstance(error, VlacError) else (kind, error, trace)
+            self.handler.emit(logging.makeLogRecord({"msg": f"error: {error}", "exc_info": trace}))
+        elif error is not None:
+            self.handler.emit(logging.makeLogRecord({"msg": "interrupted"}))
+        logging.getLogger("vlac").removeHandler(self.handler)
+        with suppress(OSError):  # what could not be written before cannot be now
+            self.handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that takes no more records once one could not be written; logging itself would show a traceback."""
+
+    full = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self.full:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.full = True
+        _warn(Path(self.baseFilename).relative_to(Path.cwd()), error)
+
+
+def _warn(path: Path, error: OSError) -> None:
+    log.warning("%s could not be written: %s. No result is lost; the job goes on without it.", path, reason(error))

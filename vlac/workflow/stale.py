@@ -1,0 +1,120 @@
+"""Which finished jobs no longer match today's parameters, code, inputs or their own outputs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from vlac.errors import VlacError
+from vlac.files import sha256
+from vlac.params.schema import Params
+from vlac.params.view import Asked
+from vlac.workflow.depends import hash_of_code, params_hash
+from vlac.workflow.jobs import Job, jobs
+from vlac.workflow.manifest import Manifest, read_manifest
+
+ENDS = ("figures", "table")
+"""Stages whose outputs no other stage reads, so that the table does not rest on them."""
+
+
+def why_stale(job: Job, params: Asked) -> str | None:
+    """Return in a few words why the job has to be run, or None where its result is up to date."""
+    if not job.manifest.exists():
+        made = any(path.exists() for path in job.outputs)
+        return f"{job.manifest} is missing" if made else "it has not been run"
+    try:
+        manifest = read_manifest(job.manifest)
+    except VlacError:
+        return f"{job.manifest} is damaged"
+    return _changed(job, params, manifest) or _damaged(manifest)
+
+
+def sort_out(every: Iterable[tuple[Job, Asked]]) -> tuple[list[Job], dict[Job, str]]:
+    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not.
+
+    Args:
+        every: jobs and their parameters, in an order in which every job follows those that it reads from.
+    """
+    done: list[Job] = []
+    left: dict[Job, str] = {}
+    waiting: set[Path] = set()
+    for job, params in every:
+        why = why_stale(job, params)
+        if why is None and not waiting.isdisjoint(job.inputs(params)):
+            why = "what it reads has to be rebuilt"
+        if why is None:
+            done.append(job)
+        else:
+            left[job] = why
+            waiting.update(job.outputs)
+    return done, left
+
+
+def refuse_stale(params: Params) -> None:
+    """Return quietly if every job that the table rests on is up to date.
+
+    Raises:
+        VlacError: some are not; the sentence names them, why, and the command that rebuilds them.
+    """
+    beneath = ((job, params) for job in jobs(params) if job.stage.name not in ENDS)
+    _, left = sort_out(beneath)
+    if left:
+        raise VlacError(
+            f"The results do not match params.yaml and the code ({told(left)}).",
+            "Rebuild them and the table with `snakemake --cores 4 reports/table1.md` or `dvc repro`.",
+        )
+
+
+def refuse_damaged(job: Job, inputs: Iterable[Path], makers: Iterable[Job]) -> None:
+    """Return quietly if every input that a finished job wrote still has the bytes that its manifest names.
+
+    An input that is a manifest stands for all that its job wrote.
+
+    Raises:
+        VlacError: a file is damaged; the sentence says how to rebuild it.
+    """
+    asked = set(inputs)
+    for maker in makers:
+        if asked.isdisjoint(maker.outputs) or not maker.manifest.exists():
+            continue
+        recorded = read_manifest(maker.manifest).outputs
+        read = maker.outputs if maker.manifest in asked else [path for path in maker.outputs if path in asked]
+        damaged = [str(path) for path in read if path != maker.manifest and _differs(path, recorded)]
+        if damaged:
+            names = " ".join(damaged)
+            raise VlacError(
+                f"{names}, which {job} reads, is not what {maker} wrote: the bytes differ from {maker.manifest}.",
+                f"Run `rm {maker.manifest}` and the same command again, which rebuilds it; by hand, run the stage "
+                f"{maker.stage.name} first.",
+            )
+
+
+def told(left: dict[Job, str]) -> str:
+    """Return the first of the stale jobs with what is wrong with them, and how many more there are."""
+    shown = "; ".join(f"{job}: {why}" for job, why in list(left.items())[:3])
+    return shown + (f"; and {len(left) - 3} more" if len(left) > 3 else "")
+
+
+def _changed(job: Job, params: Asked, manifest: Manifest) -> str | None:
+    if manifest.params != params_hash(job, params):
+        return "its parameters have changed"
+    if manifest.code != hash_of_code(job, params):
+        return "its code has changed"
+    if set(manifest.inputs) != {path.as_posix() for path in job.inputs(params)}:
+        return "its list of inputs has changed"
+    if set(manifest.outputs) != {path.as_posix() for path in job.outputs if path != job.manifest}:
+        return "its list of outputs has changed"
+    return None
+
+
+def _damaged(manifest: Manifest) -> str | None:
+    wrong = []
+    for what, files in (("its input", manifest.inputs), ("its output", manifest.outputs)):
+        for name in files:
+            if not Path(name).exists():
+                wrong.append(f"{what} {name} is missing")
+            elif _differs(Path(name), files):
+                wrong.append(f"{what} {name} has changed since")
+    return "; ".join(wrong) or None
+
+
+def _differs(path: Path, recorded: dict[str, str]) -> bool:
+    return not path.exists() or sha256(path) != recorded.get(path.as_posix())
