@@ -7,17 +7,17 @@ import math
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
 from vlac.files import read_json, sha256, write_json
-from vlac.params.view import declared, fingerprint
+from vlac.params.view import declared
+from vlac.workflow.depends import keys_of, params_hash
 from vlac.workflow.jobs import STAGES, VLAE, Job
 from vlac.workflow.manifest import Manifest, read_manifest
-from vlac.workflow.requests import keys_of
 
 Points = dict[tuple[str, int], float]
 """Metric values by name and step."""
@@ -106,7 +106,7 @@ def content(job: Job, params: Any, parts: tuple[Part, ...] = ()) -> Content:
         "experiment": job.experiment,
         "stage": job.stage.name,
         "data": params.data.source,
-        "params_hash": fingerprint(params, keys_of(job, params)),
+        "params_hash": params_hash(job, params),
         "git_commit": noted.get("git_commit"),
         "mlflow.source.name": job.command,
         "mlflow.source.type": "LOCAL",
@@ -147,7 +147,7 @@ def _part(job: Job, params: Any, values: Mapping[str, Any]) -> Part | None:
     if not job.manifest.exists():
         return None
     made = read_manifest(job.manifest)
-    if made.params != fingerprint(params, keys_of(job, params)):
+    if made.params != params_hash(job, params):
         return None
     return Part(f"{job.stage.name}:{sha256(job.manifest)[:12]}", job, made, _flat(values))
 
@@ -166,36 +166,36 @@ def digest(points: Points) -> str:
     return hashlib.sha256(repr(sorted(points.items())).encode()).hexdigest()[:12]
 
 
-def _scores(job: Job, made: Manifest) -> dict[str, float]:
+def _scores(job: Job, made: Manifest) -> dict[str, Any]:
     """Return the final scores of a job by the name of their metric; "/" groups them in MLflow."""
     if job.stage.name == "evaluate":
-        own, *further = _rows(job, "scores.csv", made)
-        named = _named("test", [{name: value for name, value in own.items() if not isinstance(value, str)}, *further])
-        factors = _rows(job, "factors.csv", made)
-        return dict(named) | dict(_named("test", factors, by_rung=True))
+        (row,) = _rows(job, "scores.csv", made)
+        values = {f"test/{name}": value for name, value in row.items() if name != "seed"}
+        for row in _rows(job, "factors.csv", made):
+            values[f"test/rung{row['rung']:.0f}/{row['factor']}/{row['measure']}"] = row["value"]
+        return values
     if job.stage.name == "probe":
-        return dict(_named("probe", _rows(job, "scores.csv", made), by_rung=True))
+        return _by_rung("probe", _rows(job, "scores.csv", made))
     if job.stage.over != "trials":
         return {}
-    values: dict[str, float] = {}
-    for row in _rows(job, "scores.csv", made):
-        values |= {f"train/{name}": row.pop(name) for name in ("failed_in_epoch", "images_seen")}
-        if isinstance(row["rung"], float):  # empty in a trial that failed
-            main = row.pop("main")
-            values |= dict(_named("holdout", [row], by_rung=True))
-            values |= dict(_named("holdout", [row])) if main else {}
-    return values
+    rows = _rows(job, "scores.csv", made)
+    values = {f"train/{name}": row.pop(name) for row in rows for name in ("failed_in_epoch", "images_seen")}
+    rows = [row for row in rows if row["rung"] != ""]  # none in a trial that failed
+    main = [row for row in rows if row.pop("main")]
+    return (
+        values
+        | _by_rung("holdout", rows)
+        | {f"holdout/{name}": value for row in main for name, value in row.items() if name != "seed"}
+    )
 
 
-def _named(group: str, rows: Iterable[Mapping[str, Any]], by_rung: bool = False) -> Iterator[tuple[str, float]]:
-    """Yield the numbers of a table; a row's rung (if asked for) and its text cells tell its numbers from others'."""
-    for row in rows:
-        rung = [f"rung{row['rung']:.0f}"] if by_rung else []
-        of = [group, *rung, *(cell for cell in row.values() if isinstance(cell, str) and cell)]
-        for column, value in row.items():
-            if not isinstance(value, str) and column != "seed" and not (by_rung and column == "rung"):
-                name = "/".join(of if column == "value" else [*of, column])
-                yield re.sub(r"[^\w./ :-]", "_", name), value  # MLflow refuses other characters
+def _by_rung(group: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        f"{group}/rung{row['rung']:.0f}/{name}": value
+        for row in rows
+        for name, value in row.items()
+        if name not in ("seed", "rung")
+    }
 
 
 def _rows(job: Job, name: str, made: Manifest) -> list[dict[str, Any]]:
@@ -216,7 +216,8 @@ def _cell(text: str) -> float | str:
 def _points(values: Mapping[str, Any], step: int) -> Points:
     # Six digits, as vlac.files.write_csv keeps: a live value and the same value read back are equal.
     numbers = {name: float(f"{value:.6g}") for name, value in values.items() if not isinstance(value, str)}
-    return {(name, step): value for name, value in numbers.items() if math.isfinite(value)}
+    # MLflow refuses other characters in a name.
+    return {(re.sub(r"[^\w./ :-]", "_", name), step): value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

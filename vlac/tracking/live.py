@@ -3,6 +3,7 @@
 No failure of the view stops a stage.
 """
 
+import fcntl
 import logging
 import os
 import traceback
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from vlac.errors import VlacError
 from vlac.tracking.content import (
-    REPORTS,
     Content,
     Points,
     commit,
@@ -28,7 +28,7 @@ from vlac.tracking.content import (
     now,
     shown_in,
 )
-from vlac.tracking.store import CHECKOUT, KEY, LOG, Store, is_damaged, location, lock, open_store, why
+from vlac.tracking.store import CHECKOUT, KEY, LOG, Store, is_damaged, location, open_store, why
 from vlac.workflow.jobs import Job
 
 if TYPE_CHECKING:
@@ -88,12 +88,7 @@ class Training:
         self._run = ""
         self._points: Points = {}
         with guarded():
-            from filelock import FileLock
-
-            # Held until this process ends, however it does: so `rebuild` knows that the run is no killed one.
-            self._alive = FileLock(_alive(job.log))
             note(job, git_commit=commit(), started=now())
-            self._alive.acquire(timeout=0)
 
     def start(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
         """Begin the run, or go on with it after the epochs in `rows` (as in history.csv) that a checkpoint holds.
@@ -136,8 +131,6 @@ class Training:
                     self._store.client.set_tag(self._run, EPOCHS, digest(self._points))
                 # By the job: an interruption may have come between the making of a run and our hearing of its id.
                 self._store.end(self._job.log, status)
-        with guarded():
-            self._alive.release()
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -154,13 +147,11 @@ def publish(job: Job, params: Any) -> None:
     """Show in MLflow what a job has made, once its manifest stands; never raises."""
     with guarded():
         of = shown_in(job)
-        if job.stage.name in REPORTS:
-            note(job, git_commit=commit(), started=now(), ended=now())
         if of is None or _later():
             return
         if made := finished(of, params):
             store = open_store(_part(of))
-            with lock(Path("logs/tracking.lock")):  # two stages may score one model at the same time
+            with store.lock():  # two stages may score one model at the same time
                 _show(store, made, store.find(KEY, made.key))
 
 
@@ -197,14 +188,14 @@ def rebuild(pairs: Iterable[tuple[Job, Any]]) -> Rebuilt:
     """
     shown = changed = killed = 0
     left_out = []
-    parts = defaultdict(list, {"": []})
+    parts: dict[str, list[tuple[Job, Any]]] = defaultdict(list, {"": []})
     for job, params in pairs:
         if shown_in(job) == job:  # other jobs are shown in the runs of these
             parts[_part(job)].append((job, params))
     try:
         for part, each in parts.items():
             store = open_store(part)
-            with lock(Path("logs/tracking.lock")):
+            with store.lock():
                 runs = defaultdict(list)
                 for run in store.all():  # asked for once: a query per run would take as long as all the rest
                     runs[run.data.tags[KEY]].append(run)
@@ -265,19 +256,21 @@ def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
 
 
 def _end_killed(store: Store) -> int:
-    """Mark the runs that count as running, but whose process has let go of its lock, as killed; return how many."""
-    from filelock import FileLock, Timeout
+    """Mark the runs that count as running, but of whose job no process holds the lock, as killed; return how many."""
+    killed = [run for run in store.all() if run.info.status == "RUNNING" and not _is_at_work(run.data.tags[LOG])]
+    for run in killed:
+        store.client.set_terminated(run.info.run_id, "KILLED")
+    return len(killed)
 
-    killed = 0
-    for run in store.all():
-        path = _alive(Path(run.data.tags.get(LOG, "")))
-        if run.info.status == "RUNNING":
-            with suppress(Timeout):
-                if path.exists():
-                    FileLock(path).acquire(timeout=0).lock.release()
-                store.client.set_terminated(run.info.run_id, "KILLED")
-                killed += 1
-    return killed
+
+def _is_at_work(log_file: str) -> bool:
+    """Return whether a process holds the lock of the job with that log (vlac/workflow/lock.py)."""
+    try:
+        with Path(log_file).with_suffix(".lock").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 def _create(store: Store, made: Content) -> str:
@@ -297,11 +290,6 @@ def _part(job: Job) -> str:
     return "search" if job.stage.over == "trials" else ""
 
 
-def _alive(log_file: Path) -> Path:
-    """Return the lock that a training holds while it runs."""
-    return log_file.with_suffix(".running")
-
-
 def _let_go(stop: BaseException) -> None:
     """Free what the calls hold that were interrupted, such as a transaction that keeps sqlite's file locked."""
     layer: BaseException | None = stop
@@ -311,12 +299,5 @@ def _let_go(stop: BaseException) -> None:
 
 
 def _later() -> bool:
-    """Return whether stages leave MLflow to `rebuild`: several nodes may not share a sqlite file, or reach no server.
-
-    Raises:
-        VlacError: the variable holds a word that it does not take.
-    """
-    when = os.environ.get("VLAC_TRACKING")
-    if when not in (None, "", "later"):
-        raise VlacError(f"VLAC_TRACKING is {when!r}, but the only word that it takes is 'later'.")
-    return when == "later"
+    """Return whether jobs leave MLflow to `rebuild`: several nodes may not share a sqlite file, or reach no server."""
+    return os.environ.get("VLAC_TRACKING") == "later"

@@ -10,12 +10,14 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from vlac.errors import VlacError
 from vlac.files import write_text
@@ -94,9 +96,14 @@ class Store:
         for run in runs:
             self.client.delete_run(run.info.run_id)
 
+    def lock(self) -> FileLock:
+        """Return the lock under which finished runs are changed: two stages may score one model at the same time."""
+        return FileLock("logs/tracking.lock", timeout=PATIENCE)
+
     def _search(self, condition: str) -> "list[Run]":
         mine = f" and tags.`{CHECKOUT}` = '{self.checkout}'" if self.shared else ""
-        runs, token = [], None
+        runs: list[Run] = []
+        token = None
         while True:
             page = self.client.search_runs([self.experiment], condition + mine, page_token=token)
             runs += page
@@ -111,8 +118,8 @@ def open_store(part: str = "") -> Store:
         part: of the project, whose runs are in an experiment of its own, named after the project's: "vlac-PART".
 
     Raises:
-        VlacError: MLflow is not installed, or another process holds the lock too long.
-        Exception: whatever MLflow or sqlite raises.
+        VlacError: MLflow is not installed.
+        Exception: whatever MLflow, sqlite or a lock raises.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -133,23 +140,6 @@ def open_store(part: str = "") -> Store:
     if file and location and experiment.artifact_location != location:
         _follow_moved_folder(file, experiment.artifact_location, location)
     return Store(client, experiment.experiment_id, _checkout(), shared=bool(given))
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold a lock file for the length of a `with` block.
-
-    Raises:
-        VlacError: another process holds it too long.
-    """
-    from filelock import FileLock, Timeout
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=PATIENCE):
-            yield
-    except Timeout:
-        raise VlacError(f"Another process has held {path} for {PATIENCE} seconds.") from None
 
 
 def _import_mlflow(sqlite: bool) -> None:
@@ -180,7 +170,7 @@ def _make_or_check(file: Path) -> None:
     from mlflow import MlflowClient
 
     if not file.exists():
-        with lock(file.with_name(f"{file.name}.lock")):
+        with FileLock(f"{file}.lock", timeout=PATIENCE):
             if not file.exists():
                 # Its migrations take seconds, not in one transaction: a process killed meanwhile may leave no store.
                 for left in file.parent.glob(f"{file.name}.*.new*"):
@@ -229,7 +219,7 @@ def _follow_moved_folder(file: Path, old: str, new: str) -> None:
 def _checkout() -> str:
     """Return a random id of this checkout, made when first asked for."""
     file = Path("logs/checkout.id")
-    with lock(file.with_suffix(".lock")):
+    with FileLock("logs/checkout.lock", timeout=PATIENCE):
         if not file.exists():
             write_text(file, f"{secrets.token_hex(8)}\n")
         return file.read_text().strip()
