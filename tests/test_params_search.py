@@ -7,7 +7,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.search import Search
 from vlac.params.trials import load_search, trial_params
 from vlac.stages.definitions import Job
