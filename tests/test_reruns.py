@@ -88,7 +88,7 @@ def test_code_of_the_ladder_retrains_the_models_built_on_it(made: Project) -> No
 def test_code_of_vlac_plus_retrains_vlac_plus_alone(made: Project) -> None:
     with made.edited("vlac/methods/vlac_plus/pretext.py", another_value):
         plan = trainings(made.planned())
-    assert plan == {f"train --model {PLUS} --seed {seed}" for seed in (0,)}
+    assert plan == {f"train --model {PLUS} --seed 0"}
 
 
 PARAMETERS: dict[str, tuple[tuple[str, ...], object, set[str]]] = {
@@ -104,7 +104,7 @@ def test_a_parameter_reruns_the_stages_that_declare_it_and_what_follows(change: 
     before = (made.folder / "params.yaml").read_text()
     made.change(*keys, to=to)
     try:
-        assert {command.split()[0] for command in made.planned()} >= stages - {"evaluate", "figures"}
+        assert {command.split()[0] for command in made.planned()} == stages
     finally:
         (made.folder / "params.yaml").write_text(before)
     assert made.planned() == set()
@@ -126,7 +126,7 @@ def test_seeds_and_models_rerun_their_own_jobs_in_both_engines(tmp_path: Path) -
 
     models["another"] = models["gmdgm"]
     project.change("models", to=dict(reversed(models.items())))
-    of_it = {f"{stage} --model another --seed {seed}" for stage in ("train", "evaluate", "figures") for seed in (2,)}
+    of_it = {f"{stage} --model another --seed 2" for stage in ("train", "evaluate", "figures")}
     assert project.planned() == project.repro() == of_it | {"table"}
 
     project.change("digit_rung", to="auto")
