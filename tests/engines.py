@@ -22,7 +22,7 @@ from dvc.utils.serialize import _yaml as dvc_yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.stages import definitions, manifest
 from vlac.stages.definitions import jobs
@@ -38,7 +38,7 @@ if sys.argv[1] == "work":  # it runs the others
 sys.modules["pandas"] = types.SimpleNamespace(DataFrame=object)  # unused here, and it takes longest to load
 from vlac.errors import VlacError
 from vlac.files import write_json
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.trials import SEARCH, load_search
 from vlac.stages import jobs, run_stage
 from vlac.stages.asked import asked_of

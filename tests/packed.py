@@ -14,7 +14,7 @@ from engines import FAKE_STAGES, Project
 from vlac.cli import main
 from vlac.node import work as working
 from vlac.node.pack import pack
-from vlac.params import load_params
+from vlac.params.load import load_params
 
 # One model, one seed.
 SMALL: dict[str, Any] = yaml.safe_load((ROOT / "presets" / "tiny.yaml").read_text())

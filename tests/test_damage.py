@@ -9,7 +9,7 @@ from tiny import tiny_project
 
 from vlac.errors import VlacError
 from vlac.files import write_text
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import STAGES, Job, run_stage
 from vlac.stages.damage import damage, refuse_damaged_inputs
 from vlac.stages.manifest import Origin, code_hash, write_manifest

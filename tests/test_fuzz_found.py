@@ -18,7 +18,7 @@ from vlac.errors import VlacError
 from vlac.files import read_csv
 from vlac.models.ladder import Ladder
 from vlac.models.load import load_models, read_archive, write_archive
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.trials import load_search
 from vlac.pipeline import figures
 from vlac.stages import STAGES, Job

@@ -10,7 +10,7 @@ from tiny import tiny_project
 from vlac import cli, tracking
 from vlac.errors import VlacError
 from vlac.files import copy_file
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.pipeline.seconds import note_seconds, seconds_of
 from vlac.stages import STAGES, Job, run_stage
 from vlac.stages.definitions import CODE_ROOT, code_files

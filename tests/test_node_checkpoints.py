@@ -10,7 +10,7 @@ from tiny import STEPS, tiny_project
 from vlac.models.load import read_archive, write_archive
 from vlac.node.pack import pack
 from vlac.node.unpack import unpack
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.pipeline.train import discard_checkpoints, train
 from vlac.stages import STAGES, Job, run_stage
 from vlac.training import loop, step

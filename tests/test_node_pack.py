@@ -14,7 +14,7 @@ from vlac.node.folder import RUNG
 from vlac.node.pack import pack
 from vlac.node.unpack import still_needed, unpack
 from vlac.node.work import State, work
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import jobs
 from vlac.stages.handover import hand_over
 from vlac.stages.stale import sort_out, why_stale

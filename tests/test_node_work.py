@@ -14,7 +14,7 @@ from packed import cli, home, packed, without
 from vlac.errors import VlacError
 from vlac.node import work as working
 from vlac.node.work import FAILED, TIME_IS_UP, State, absent, chosen_stages, work
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import STAGES, jobs
 from vlac.stages.stale import why_stale
 

@@ -10,7 +10,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import STAGES, jobs
 from vlac.stages.view import fingerprint
 

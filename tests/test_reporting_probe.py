@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from vlac.errors import VlacError
-from vlac.params import Params, load_params
+from vlac.params.load import load_params
+from vlac.params.schema import Params
 from vlac.reporting.probe import write_probe_report
 from vlac.stages.definitions import STAGES
 from vlac.stages.view import restrict

@@ -9,7 +9,8 @@ from scipy import stats
 
 from vlac.errors import VlacError
 from vlac.files import write_csv, write_json
-from vlac.params import Params, load_params
+from vlac.params.load import load_params
+from vlac.params.schema import Params
 from vlac.reporting.published import TABLE_1
 from vlac.reporting.table import write_table
 

@@ -23,7 +23,7 @@ from vlac.models.pretext import Pretext as Network
 from vlac.node.checkpoints import carry_checkpoints
 from vlac.node.pack import pack as make_pack
 from vlac.node.unpack import unpack
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Pretext
 from vlac.stages import STAGES, Job, jobs, run_stage
 from vlac.training.device import Device, settle

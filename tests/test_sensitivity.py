@@ -14,7 +14,7 @@ from engines import Project
 from removals import changes, make, missed, removals
 from sensitivity import COMMENT, SMALL, and_all_after, discrepancies, leaves, of_code, of_parameters, of_results
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.stages.definitions import code_files, jobs
 

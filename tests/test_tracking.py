@@ -20,7 +20,7 @@ from view_dump import differences, dump
 from vlac import tracking
 from vlac.errors import VlacError
 from vlac.files import sha256, write_csv, write_text
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.tracking import live, store
 from vlac.workflow.depends import params_hash
 from vlac.workflow.jobs import STAGES, Job, jobs

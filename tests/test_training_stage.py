@@ -10,7 +10,7 @@ from tiny import STEPS, tiny_project
 from vlac.errors import VlacError
 from vlac.files import write_json
 from vlac.models.load import load_models
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.pipeline.train import build_spec, discard_checkpoints, train
 from vlac.stages import STAGES, Job
 from vlac.training import step

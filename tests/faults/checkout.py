@@ -21,7 +21,7 @@ import yaml
 
 from tests.copied import ROOT, copy_workflow
 from tests.faults.processes import kill_group, to_its_end
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.stages import Job, jobs
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.copied import copy_workflow
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 
 from .campaign import refuse_sprung
 from .judge import Failure

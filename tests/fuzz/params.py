@@ -12,7 +12,7 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import strategies as st
 
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.trials import load_search
 from vlac.stages import jobs
 from vlac.stages.definitions import Job

@@ -15,7 +15,7 @@ import yaml
 
 from vlac.node.pack import pack
 from vlac.node.unpack import unpack
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.pipeline.download import download
 from vlac.pipeline.evaluate import evaluate

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vlac.errors import VlacError
 from vlac.files import json_bytes, sha256
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import jobs
 from vlac.stages.manifest import read_manifest, sealed
 
