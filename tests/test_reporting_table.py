@@ -8,8 +8,10 @@ import pytest
 from scipy import stats
 
 from vlac.errors import VlacError
+from vlac.evaluation.metrics import SHOWN
 from vlac.files import write_csv, write_json
-from vlac.params import Params, load_params
+from vlac.params.load import load_params
+from vlac.params.schema import Params
 from vlac.reporting.published import TABLE_1
 from vlac.reporting.table import write_table
 
@@ -33,10 +35,10 @@ def lay_out(root: Path, params: Params, acc: dict[str, list[float]], factors: di
         {"split": split, "name": f"{split}_32x32.mat", "bytes": 1, "sha256": "0" * 64, "count": n, "official": official}
         for split, n in (("train", 12000), ("test", 4000))
     ]
-    write_json(root / "data/source.json", {"source": params.data.source, "files": files})
+    write_json(root / "data/digits/source.json", {"source": params.data.source, "files": files})
     for name, values in acc.items():
         for seed, value in enumerate(values):
-            folder = root / "results/evaluate" / name / str(seed)
+            folder = root / "results/digits/evaluate" / name / str(seed)
             row = {"seed": seed, "rung": 3, "acc": value, "acc_test_map": value + 0.01, "hungarian": 0.2, "nmi": 0.3}
             row |= {"ari": -0.0001, "clusters_in_use": 40 + seed, "chance": 0.1, "chance_random": 0.118, "images": 4000}
             write_csv(folder / "scores.csv", pd.DataFrame([row]))
@@ -96,11 +98,11 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
     assert cells(text, "VLAC K^1layer = (1, 1, 50, 1)")[2] == "quoted"
     assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[2:] == ["quoted", *[""] * 6]
     assert cells(text, "Equivalent GM-DGM, K = 50")[2] == "0.450 ± 0.071"
-    for label in ("vlac_1layer, K = (1, 1, 20, 1)", "mine, K = (5, 1, 50, 1)"):
+    for label in ("vlac_1layer: VLAC, K = (1, 1, 20, 1)", "mine: VLAC, K = (5, 1, 50, 1)"):
         assert cells(text, label)[1:3] == ["not in the paper", "0.450 ± 0.071"]
     order = pd.read_csv(tmp_path / "reports/table1.csv")["row"].tolist()
     assert order[:6] == [printed.label for printed in TABLE_1]
-    assert [label.split(",")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
+    assert [label.split(":")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
 
 
 def test_the_order_of_models_in_the_file_says_nothing(tmp_path: Path, shipped: Params) -> None:
@@ -198,7 +200,7 @@ def test_same_bytes_again_and_every_table_is_aligned(tmp_path: Path, shipped: Pa
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [
-        ("acc", None, r"has no column acc.*evaluate --model gmdgm --seeds 1"),
+        ("acc", None, r"has no column acc.*evaluate --model gmdgm --seed 1"),
         ("images", 3999, r"numbers of test images \(3999, 4000\)"),
     ],
 )
@@ -206,7 +208,7 @@ def test_scores_that_do_not_belong_are_refused(
     tmp_path: Path, shipped: Params, column: str, value: int | None, sentence: str
 ) -> None:
     lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
-    path = tmp_path / "results/evaluate/gmdgm/1/scores.csv"
+    path = tmp_path / "results/digits/evaluate/gmdgm/1/scores.csv"
     scores = pd.read_csv(path)
     write_csv(path, scores.drop(columns=column) if value is None else scores.assign(**{column: value}))
     with pytest.raises(VlacError, match=sentence):
@@ -214,20 +216,39 @@ def test_scores_that_do_not_belong_are_refused(
     assert not (tmp_path / "reports/table1.md").exists()
 
 
-def test_vlac_plus_has_a_row_of_its_own_and_one_for_each_part(tmp_path: Path) -> None:
-    tiny = load_params(PRESET.with_name("tiny.yaml"))
-    models = {"vlac_2layer": tiny.models["vlac_2layer_plus"].model_dump()}  # the paper's name gives no paper's row
-    params = changed(tiny, models=models, seeds=[0, 1])
+def test_further_clusterings_have_rows_below_their_method_s(tmp_path: Path, shipped: Params) -> None:
+    plus = load_params(PRESET.with_name("tiny.yaml")).models["vlac_2layer_plus"].model_dump()
+    params = changed(shipped, models={"vlac_2layer": plus})  # the paper's name, another kind: not the paper's row
     lay_out(tmp_path, params, {"vlac_2layer": [0.6, 0.6]}, FACTORS)
-    for seed, (kmeans, neighbours) in enumerate([(0.3, 0.5), (0.4, 0.5)]):
-        path = tmp_path / f"results/evaluate/vlac_2layer/{seed}/scores.csv"
+    for seed, acc in enumerate([0.3, 0.4]):
+        path = tmp_path / f"results/digits/evaluate/vlac_2layer/{seed}/scores.csv"
         scores = pd.read_csv(path)
-        for measure in ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use"):
-            scores[f"kmeans_{measure}"], scores[f"neighbours_{measure}"] = kmeans, neighbours
-        write_csv(path, scores)
+        further = pd.DataFrame({f"k-means of features/{metric.name}": [acc] for metric in SHOWN})
+        write_csv(path, scores.join(further))
     write_table(params, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
     assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[1:3] == ["0.648 ± 0.027", "quoted"]
-    assert cells(text, "VLAC+ vlac_2layer, K = (1, 2, 12, 1)")[1:3] == ["not in the paper", "0.600 ± 0.000"]
-    assert cells(text, "vlac_2layer: its pretext features + k-means")[2] == "0.350 ± 0.071"
-    assert cells(text, "vlac_2layer: its pretext features + agreement of neighbours")[2] == "0.500 ± 0.000"
+    assert cells(text, "vlac_2layer: VLAC+, K = (1, 2, 12, 1)")[1:3] == ["not in the paper", "0.600 ± 0.000"]
+    assert cells(text, "vlac_2layer: k-means of features")[1:3] == ["not in the paper", "0.350 ± 0.071"]
+    assert "- VLAC+ goes beyond the paper." in text
+
+
+def test_a_method_without_codes_has_the_nmi_of_its_clusters(tmp_path: Path, shipped: Params) -> None:
+    params = changed(shipped, models=shipped.model_dump()["models"] | {"pixels": {"kind": "kmeans", "K": 50}})
+    lay_out(tmp_path, params, {name: [0.4, 0.5] for name in params.models}, FACTORS)
+    for seed in (0, 1):
+        folder = tmp_path / f"results/digits/evaluate/pixels/{seed}"
+        write_csv(folder / "scores.csv", pd.read_csv(folder / "scores.csv").assign(rung=1))
+        factors = pd.read_csv(folder / "factors.csv").query("measure == 'nmi'").assign(rung=1)
+        write_csv(folder / "factors.csv", factors)
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    section = text.partition("### pixels: k-means on pixels, K = 50")[2].partition("\n## ")[0]
+    assert [line.strip("| ").split(" ")[0] for line in section.split("\n\n")[1].splitlines()[2:]] == ["y_1,"]
+    assert cells(section, "y_1, NMI")[1:] == ["0.225", "0.225"]
+    notes = " ".join(text.partition("### Protocol")[2].partition("###")[0].split())
+    assert "- pixels: k-means (Lloyd's algorithm" in notes
+    assert "- gmdgm, vlac_1layer and vlac_2layer: Training: 7 epochs" not in notes  # in the order of the table:
+    assert "- vlac_1layer, vlac_2layer and gmdgm: Training: 7 epochs" in notes
+    assert notes.count("Likelihood: Gaussian of standard deviation") == 1
+    assert "digits/probe.md says" in notes

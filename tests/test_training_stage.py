@@ -106,11 +106,3 @@ def test_a_settled_rung_edited_by_hand_is_refused(content, tmp_path):
     write_json(tmp_path / "rung.json", content)
     with pytest.raises(VlacError, match=r"rung\.json names no rung"):
         read_rung(tmp_path / "rung.json")
-
-
-def test_a_history_without_its_columns_is_refused_by_the_curves(project):
-    job = run(train, "train", "gmdgm", Viewer())
-    path = job.output("history.csv")
-    pd.read_csv(path).drop(columns="kl_y_3").to_csv(path, index=False)
-    with pytest.raises(VlacError, match=r"lacks kl_y_3\. Delete it and train again"):
-        run(figures, "figures", "gmdgm")
