@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `work` returns 3 if its time was up, and 4 if a job failed.
     """
     options = _parser().parse_args(arguments)
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        # Sums split over threads differ in their last bits from run to run. Trainings set torch's threads themselves.
+        os.environ[f"{library}_NUM_THREADS"] = "1"
     _log_to_console()
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores Ctrl-C
