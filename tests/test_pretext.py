@@ -26,7 +26,9 @@ CPU = Device(torch.device("cpu"), bfloat16=False)
 
 def _learner(path: Path, monkeypatch: pytest.MonkeyPatch, identity: str = "i") -> PretextTrainer:
     monkeypatch.setattr(learn, "FOLDER", path)
-    return PretextTrainer(torch.from_numpy(tiny_images(64)), PretextSettings(**PRETEXT), 4, 0, CPU, {"inputs": identity})
+    return PretextTrainer(
+        torch.from_numpy(tiny_images(64)), PretextSettings(**PRETEXT), 4, 0, CPU, {"inputs": identity}
+    )
 
 
 def test_the_transforms_are_the_eight_of_the_square() -> None:
