@@ -40,7 +40,7 @@ def row(text: str, label: str) -> list[str]:
 def test_names_the_rung_with_mean_and_std(tmp_path: Path) -> None:
     write_probe_report(params_of_the_stage(), scores(), 2, 3, tmp_path)
     text = (tmp_path / "probe.md").read_text()
-    assert "**The probe names rung 2.** params.yaml sets `digit_rung` to 3 nevertheless" in text
+    assert "**The probe names rung 2.** params.yaml sets `digit_rung` to 3 all the same" in text
     # gmm_purity of rung 2: 0.5 and 0.6, mean 0.55, std 0.1 / sqrt(2)
     assert row(text, "**2**") == ["0.200 ± 0.000", "0.300 ± 0.000", "0.550 ± 0.071", "0.200 ± 0.000"]
     assert row(text, "3")[2] == "0.450 ± 0.071"
