@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +51,8 @@ def finish(job: Job, weights: str = "weights") -> None:
             write_csv(path, pd.DataFrame(rows))
         else:
             write_text(path if path.suffix else path / "curves.png", f"{weights} of {job}")
+            if not path.suffix:
+                write_text(path / ".snakemake_timestamp", "")
     inputs = {path.as_posix(): sha256(path) for path in job.inputs(params) if path.exists()}
     write_manifest(job, Origin(params_hash(job, params), "code", inputs))
 
@@ -156,7 +158,7 @@ def test_a_run_shows_parameters_tags_metrics_and_files(folder: Path) -> None:
     assert run["points"]["test/rung3/ink_hue/nmi"] == [(0, 0.333333)]
     expected = {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"}
     assert expected <= set(run["files"])
-    assert "train/model.pt" not in run["files"]
+    assert not {"train/model.pt", "figures/.snakemake_timestamp"} & set(run["files"])
     assert shown["vlac: tiny: vlae seed 0"]["points"]["probe/rung4/acc"] == [(0, 0.666667)]
     assert set(shown["vlac: tiny: table"]["files"]) == {"table/table1.md", "table/table1.csv"}
 

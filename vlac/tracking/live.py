@@ -249,8 +249,7 @@ def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
             if part.id not in there:
                 points, params = points | scores[part.id], part.params | params
                 for path in part.artifacts():
-                    log_artifact = store.client.log_artifacts if path.is_dir() else store.client.log_artifact
-                    log_artifact(run_id, str(path), part.job.stage.name)
+                    store.client.log_artifact(run_id, str(path), part.job.stage.name)
         tags = {EPOCHS: digest(epochs), PARTS: " ".join(wanted)}
         store.log(run_id, points, made.ended or now(), params, tags)
         store.client.set_terminated(run_id, "FINISHED", made.ended)
