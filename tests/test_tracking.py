@@ -75,9 +75,7 @@ def rebuild() -> tracking.Rebuilt:
     return tracking.rebuild((job, params) for job in jobs(params))
 
 
-def train(
-    epochs: tuple[int, ...], done: tuple[int, ...] = (), error: BaseException | None = None, **other: float
-) -> None:
+def train(epochs: Iterable[int], done: Iterable[int] = (), error: BaseException | None = None, **other: float) -> None:
     with tracking.training(JOB, load_params()) as view:
         view.start([row(epoch) for epoch in done])
         for epoch in epochs:
