@@ -107,7 +107,7 @@ def repeat(of: Job, to: Job, params: Params) -> None:
     """Write the files of a job once more, as those of another seed."""
     for source, target in zip(of.outputs, to.outputs, strict=True):
         if source.suffix == ".csv":
-            write_csv(target, read_csv(source, ("factor", "measure")).assign(seed=int(to.seeds)))
+            write_csv(target, read_csv(source, ("factor", "measure")).assign(seed=int(to.seeds)).to_dict("records"))
         elif source.suffix == ".pt":
             content = read_archive(source)
             (weights,) = content["weights"].values()

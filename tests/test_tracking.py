@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -48,7 +47,7 @@ def finish(job: Job, weights: str = "weights") -> None:
     for path in job.outputs[:-1]:
         if path.name in tables:
             rows = tables[path.name][: 1 if job.stage.name == "evaluate" else None]
-            write_csv(path, pd.DataFrame(rows))
+            write_csv(path, rows)
         else:
             write_text(path if path.suffix else path / "curves.png", f"{weights} of {job}")
             if not path.suffix:
@@ -186,9 +185,10 @@ def test_a_trial_is_shown_in_the_experiment_of_the_search(folder: Path) -> None:
     job = Job(Stage("trial", (), outputs, ("objective",), over="trials", trains=True), "tiny", "gmdgm", 0)
     finish(job)
     scores = [
-        {"seed": 0, "failed_in_epoch": 0, "images_seen": 900, "rung": r, "main": r == 3, "knn": r / 7} for r in (2, 3)
+        {"seed": 0, "failed_in_epoch": 0, "images_seen": 900, "rung": r, "main": int(r == 3), "knn": r / 7}
+        for r in (2, 3)
     ]
-    write_csv(job.output("scores.csv"), pd.DataFrame(scores).astype({"main": int}))
+    write_csv(job.output("scores.csv"), scores)
     write_manifest(job, Origin(params_hash(job, load_params()), "code", {}))
     assert tracking.rebuild([(job, load_params())]).changed == 1
     points = dump(folder)["vlac-search: tiny: gmdgm seed 0"]["points"]

@@ -1,11 +1,11 @@
 """Which aspect of the images each rung clusters by, measured against true factors."""
 
-import numpy as np
-import pandas as pd
+from typing import Any
 
-from vlac.errors import VlacError
+import numpy as np
+
+from vlac.evaluation.codes import Points, check_codes, common_scale, nearest_neighbours, varies
 from vlac.evaluation.metrics import Labels, chance, nmi
-from vlac.evaluation.probing import Points, check_codes, common_scale, nearest_neighbours, varies
 
 
 def rung_factor_matrix(
@@ -19,7 +19,7 @@ def rung_factor_matrix(
     seed: int,
     fit_limit: int | None = None,
     test_limit: int | None = None,
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Measure every rung against every true factor.
 
     Args:
@@ -33,33 +33,26 @@ def rung_factor_matrix(
             permutation; None uses all.
 
     Returns:
-        Columns rung (int), factor, measure, value; sorted by rung, then in the order of `test_factors`, with measure
+        Rows of rung (int), factor, measure and value; sorted by rung, then in the order of `test_factors`, with measure
         nmi: mutual information of the rung's clusters and the factor, over the arithmetic mean of their entropies, on
             all test images (rungs with clusters alone);
         knn: accuracy of the factor on test images by vote of the nearest train codes (rungs with codes alone);
         chance: share of the factor's largest category over all test images, beside every knn: its floor.
 
     Raises:
-        VlacError: rungs or factors that differ between fit and test, codes that hold NaN or infinity, or shapes that
-            disagree.
+        VlacError: codes that hold NaN or infinity, or shapes that disagree.
     """
-    if fit_means.keys() != test_means.keys():
-        raise VlacError(
-            f"The rungs differ: {sorted(fit_means)} to fit, {sorted(test_means)} to score.",
-            "Compute all codes with the same model.",
-        )
-    if not fit_factors or fit_factors.keys() != test_factors.keys():
-        raise VlacError(
-            f"The factors differ: {sorted(fit_factors)} to fit, {sorted(test_factors)} to score.",
-            "Prepare both splits with the same command.",
-        )
     generator = np.random.default_rng(seed)
     names = list(test_factors)
     fit_table = np.stack([fit_factors[name] for name in names], axis=1)
     test_table = np.stack([test_factors[name] for name in names], axis=1)
     fit_chosen = generator.permutation(len(fit_table))[:fit_limit]
     test_chosen = generator.permutation(len(test_table))[:test_limit]
-    rows: list[tuple[int, str, str, float]] = []
+    rows: list[dict[str, Any]] = []
+
+    def add(rung: int, factor: str, measure: str, value: float) -> None:
+        rows.append({"rung": rung, "factor": factor, "measure": measure, "value": value})
+
     for rung in sorted({*test_means, *test_y}):
         hits = None
         if rung in test_means:
@@ -69,11 +62,11 @@ def rung_factor_matrix(
             hits = (_vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]).mean(axis=0)
         for index, name in enumerate(names):
             if rung in test_y:
-                rows.append((rung, name, "nmi", nmi(test_y[rung], test_factors[name])))
+                add(rung, name, "nmi", nmi(test_y[rung], test_factors[name]))
             if hits is not None:
-                rows.append((rung, name, "knn", float(hits[index])))
-                rows.append((rung, name, "chance", chance(test_factors[name])))
-    return pd.DataFrame(rows, columns=["rung", "factor", "measure", "value"])
+                add(rung, name, "knn", float(hits[index]))
+                add(rung, name, "chance", chance(test_factors[name]))
+    return rows
 
 
 def _vote(fit_codes: Points, fit_table: Labels, codes: Points, neighbours: int) -> Labels:
@@ -82,6 +75,4 @@ def _vote(fit_codes: Points, fit_table: Labels, codes: Points, neighbours: int) 
         largest = [np.bincount(column).argmax() for column in fit_table.T]
         return np.tile(np.array(largest, dtype=np.int64), (len(codes), 1))
     fit_codes, codes = common_scale(fit_codes, codes)
-    # scikit-learn takes a single factor as (N,) and warns at (N, 1).
-    fit_labels = fit_table[:, 0] if fit_table.shape[1] == 1 else fit_table
-    return nearest_neighbours(fit_codes, fit_labels, codes, neighbours).reshape(len(codes), -1)
+    return nearest_neighbours(fit_codes, fit_table, codes, neighbours)

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from vlac.errors import VlacError
 
@@ -68,19 +66,44 @@ def hungarian_accuracy(y: Labels, t: Labels, K: int, T: int) -> float:
 
     With K > T the images of K - T clusters count as wrong, so this is never above equation (10).
     """
+    from scipy.optimize import linear_sum_assignment
+
     counts = contingency(y, t, K, T)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     return float(counts[rows, columns].sum() / y.size)
 
 
 def nmi(y: Labels, t: Labels) -> float:
-    """Return the mutual information of `y` and `t` over the arithmetic mean of their entropies, between 0 and 1."""
-    return float(normalized_mutual_info_score(t, y))
+    """Return the mutual information of `y` and `t` over the arithmetic mean of their entropies, between 0 and 1.
+
+    It is 1 where neither splits the images.
+    """
+    joint = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1) / y.size
+    p_y, p_t = joint.sum(axis=1), joint.sum(axis=0)
+    row, column = np.nonzero(joint)
+    p = joint[row, column]
+    information = float(p @ (np.log(p) - np.log(p_y[row]) - np.log(p_t[column])))
+    mean_entropy = (_entropy(p_y) + _entropy(p_t)) / 2
+    return max(0.0, information) / mean_entropy if mean_entropy else 1.0
+
+
+def _entropy(p: NDArray[np.float64]) -> float:
+    return float(-(p[p > 0] @ np.log(p[p > 0])))
 
 
 def ari(y: Labels, t: Labels) -> float:
     """Return the Rand index of `y` and `t` adjusted for chance: 1 for equal partitions, about 0 for random ones."""
-    return float(adjusted_rand_score(t, y))
+    counts = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1)
+    # Pairs of images that are together in both, in y and in t, of all; exact, as Python's integers are.
+    both, in_y, in_t = (_pairs(each) for each in (counts, counts.sum(axis=1), counts.sum(axis=0)))
+    every = _pairs(np.array([y.size]))
+    if both == in_y == in_t:
+        return 1.0
+    return 2 * (both * every - in_y * in_t) / ((in_y + in_t) * every - 2 * in_y * in_t)
+
+
+def _pairs(sizes: NDArray[np.int64]) -> int:
+    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def clusters_in_use(y: Labels, K: int, share: float = 0.0) -> int:

@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from vlac.errors import VlacError
@@ -27,12 +26,13 @@ def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
     Raises:
         VlacError: there are no rows, one lacks a number, or the file cannot be written.
     """
-    history, mixtures = pd.DataFrame(rows), model.mixture_rungs
+    mixtures = model.mixture_rungs
     needed = ["epoch", "elbo", "log_likelihood", *(f"kl_z_{rung}" for rung in model.rungs)]
     of_mixtures = ("kl_y", "clusters_in_use", "entropy_mean_q", "mean_entropy_q", "separation")
     needed += [f"{name}_{rung}" for rung in mixtures for name in of_mixtures]
-    missing = [name for name in needed if name not in history or not history[name].map(math.isfinite).all()]
-    if history.empty or missing:
+    history = {name: [row.get(name, math.nan) for row in rows] for name in needed}
+    missing = [name for name, column in history.items() if not column or not all(map(math.isfinite, column))]
+    if missing:
         raise VlacError(f"The history of the training lacks {', '.join(missing)}.", "Delete it and train again.")
     with canvas(path, 9.6, 5.8) as figure:
         panels = figure.subplots(2, 3, sharex=True)
@@ -80,7 +80,7 @@ def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
         )
 
 
-def _line(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, dash: str = "-") -> None:
+def _line(axes: Axes, history: dict[str, list[float]], column: str, colour: str, label: str, dash: str = "-") -> None:
     """Draw a column over epochs; a dot where there is one epoch alone."""
     axes.plot(
         history["epoch"],
@@ -90,14 +90,14 @@ def _line(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: st
         label=label,
         linewidth=1.2,
         alpha=0.85,
-        marker="o" if len(history) == 1 else None,
+        marker="o" if len(history["epoch"]) == 1 else None,
         markersize=3,
     )
 
 
-def _span(history: pd.DataFrame, columns: list[str]) -> tuple[float, float]:
+def _span(history: dict[str, list[float]], columns: list[str]) -> tuple[float, float]:
     """Return the range to show: without the first tenth of a long training, which would flatten all that follows."""
-    later = history.loc[history["epoch"] > history["epoch"].max() / 10, columns]
-    low, high = float(later.min(axis=None)), float(later.max(axis=None))
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
+    first = history["epoch"][-1] / 10
+    later = [v for name in columns for v, epoch in zip(history[name], history["epoch"], strict=True) if epoch > first]
+    margin = 0.06 * (max(later) - min(later)) or 1.0
+    return min(later) - margin, max(later) + margin

@@ -153,7 +153,7 @@ def _main_table(rows: list[Row]) -> str:
     return aligned(heads, lines)
 
 
-def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
+def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
     """Return one line per row of the table, with mean and std columns; empty where there is no number."""
     lines = []
     for row in rows:
@@ -171,4 +171,4 @@ def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
                 line[f"{metric.name}_mean"] = float(np.mean(values))
                 line[f"{metric.name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
         lines.append(line)
-    return pd.DataFrame(lines)
+    return lines

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from vlac.data.split import Split, hold_out
 from vlac.evaluation.metrics import chance
 from vlac.evaluation.probing import probe_codes
@@ -38,4 +36,4 @@ def probe(job: Job, params: Params, origin: Origin) -> None:
             fit_limit=params.evaluation.fit_limit,
         )
         rows.append({"seed": job.seed, "rung": rung} | scores | {"chance": chance(train.labels[held])})
-    write_csv(job.output("scores.csv"), pd.DataFrame(rows))
+    write_csv(job.output("scores.csv"), rows)

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
-
 from vlac.data.split import Split
 from vlac.errors import VlacError
 from vlac.files import read_json, write_csv
@@ -49,11 +47,12 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
     rows = method.fit(Split.load(images).images, job.seed, asked)
     if not rows:
         view.start([])  # a method without epochs has told of none
-    history = pd.DataFrame(
-        [{"seed": job.seed} | dict(row) for row in rows], columns=None if rows else ["seed", "epoch"]
-    )
     save_method(job.output("model.pt"), method)
-    write_csv(job.output("history.csv"), history)
+    write_csv(
+        job.output("history.csv"),
+        [{"seed": job.seed} | row for row in rows],
+        columns=() if rows else ("seed", "epoch"),
+    )
 
 
 def method_of(job: Job, params: Any, rung: int) -> base.Method:
