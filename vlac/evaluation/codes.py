@@ -17,13 +17,8 @@ GROUP = 16
 """Fit codes of a group, of which only the nearest is compared at first."""
 
 
-def check_codes(codes: Points, labels: Labels) -> None:
-    """Refuse codes that are not finite, or not one row for every row of `labels`."""
-    if codes.ndim != 2 or len(codes) != len(labels) or codes.size == 0:
-        raise VlacError(
-            f"Codes of shape {codes.shape} cannot be probed for labels of shape {labels.shape}.",
-            "Give one row of codes per labelled image, for at least one image.",
-        )
+def refuse_non_finite(codes: Points) -> None:
+    """Raise VlacError if the codes hold NaN or infinity."""
     if not np.isfinite(codes).all():
         raise VlacError("The codes hold NaN or infinity.", "Train the model again, with a smaller learning rate.")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vlac.evaluation.codes import Points, check_codes, common_scale, nearest_neighbours, varies
+from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
 from vlac.evaluation.metrics import Labels, chance, nmi
 
 
@@ -23,14 +23,13 @@ def rung_factor_matrix(
     """Measure every rung against every true factor.
 
     Args:
-        fit_means, test_means: codes by rung, float (N, d) of the train images and (M, d) of the test images; empty for
-            a method that has none.
+        fit_means, test_means: codes by rung, float (N, d) of train and (M, d) of test images; empty for a method that
+            has none.
         fit_factors, test_factors: true factors by name, integer category per image, (N,) and (M,).
         test_y: clusters of the test images by rung, integers (M,), of the rungs that have any.
         neighbours: how many nearest neighbours vote.
-        seed: fixes the subsets.
-        fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a seeded
-            permutation; None uses all.
+        fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a permutation by
+            `seed`; None uses all.
 
     Returns:
         Rows of rung (int), factor, measure and value; sorted by rung, then in the order of `test_factors`, with measure
@@ -40,7 +39,7 @@ def rung_factor_matrix(
         chance: share of the factor's largest category over all test images, beside every knn: its floor.
 
     Raises:
-        VlacError: codes that hold NaN or infinity, or shapes that disagree.
+        VlacError: codes that hold NaN or infinity.
     """
     generator = np.random.default_rng(seed)
     names = list(test_factors)
@@ -56,8 +55,8 @@ def rung_factor_matrix(
     for rung in sorted({*test_means, *test_y}):
         hits = None
         if rung in test_means:
-            check_codes(fit_means[rung], fit_table)
-            check_codes(test_means[rung], test_table)
+            refuse_non_finite(fit_means[rung])
+            refuse_non_finite(test_means[rung])
             fit, codes = fit_means[rung][fit_chosen], test_means[rung][test_chosen]
             hits = (_vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]).mean(axis=0)
         for index, name in enumerate(names):

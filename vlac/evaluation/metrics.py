@@ -13,29 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlac.errors import VlacError
-
 Labels = NDArray[np.integer[Any]]
 
 
 def contingency(y: Labels, t: Labels, K: int, T: int) -> NDArray[np.int64]:
-    """Count the images of every cluster and class: int64 (K, T).
-
-    Raises:
-        VlacError: no images, `y` and `t` of different lengths, or an index out of range.
-    """
-    if y.shape != t.shape or y.ndim != 1 or y.size == 0:
-        raise VlacError(
-            f"Clusters of shape {y.shape} cannot be scored against classes of shape {t.shape}.",
-            "Give one cluster and one class per image, for at least one image.",
-        )
-    for name, values, size in (("Cluster", y, K), ("Class", t, T)):
-        if values.min() < 0 or values.max() >= size:
-            raise VlacError(
-                f"{name} indices lie between {values.min()} and {values.max()}, but must lie between 0 and {size - 1}.",
-                "Score a model with the params and the data that it was trained with.",
-            )
-    pairs = y.astype(np.int64) * T + t.astype(np.int64)
+    """Count the images of every cluster and class: int64 (K, T)."""
+    pairs = y.astype(np.int64) * T + t
     return np.bincount(pairs, minlength=K * T).reshape(K, T).astype(np.int64)
 
 
@@ -106,9 +89,9 @@ def _pairs(sizes: NDArray[np.int64]) -> int:
     return int((sizes * (sizes - 1) // 2).sum())
 
 
-def clusters_in_use(y: Labels, K: int, share: float = 0.0) -> int:
-    """Count the clusters that hold more than `share` of the scored images; by default, at least one of them."""
-    return int(np.sum(np.bincount(y, minlength=K) > share * y.size))
+def clusters_in_use(y: Labels) -> int:
+    """Count the clusters that hold at least one of the scored images."""
+    return len(np.unique(y))
 
 
 def chance(t: Labels) -> float:
@@ -174,7 +157,7 @@ METRICS = (
     Metric("hungarian", "Hungarian", 3, lambda c: hungarian_accuracy(c.y_test, c.t_test, c.K, c.T)),
     Metric("nmi", "NMI", 3, lambda c: nmi(c.y_test, c.t_test)),
     Metric("ari", "ARI", 3, lambda c: ari(c.y_test, c.t_test)),
-    Metric("clusters_in_use", "In use", 1, lambda c: float(clusters_in_use(c.y_test, c.K))),
+    Metric("clusters_in_use", "In use", 1, lambda c: float(clusters_in_use(c.y_test))),
     Metric("chance", "", 3, lambda c: chance(c.t_test)),
     Metric("chance_random", "", 3, lambda c: chance_random(c.t_test, c.K)),
 )
@@ -184,9 +167,5 @@ SHOWN = tuple(metric for metric in METRICS if metric.header)
 
 
 def score(clustering: Clustering, metrics: tuple[Metric, ...] = METRICS) -> dict[str, float]:
-    """Return the metrics by name.
-
-    Raises:
-        VlacError: as `contingency`.
-    """
+    """Return the metrics by name."""
     return {metric.name: metric.of(clustering) for metric in metrics}

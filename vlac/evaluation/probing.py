@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vlac.errors import VlacError
-from vlac.evaluation.codes import Points, check_codes, common_scale, nearest_neighbours, varies
+from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
 from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def probe_codes(
         Codes that are constant over the fit set carry nothing: every measure is then the share of its largest class.
 
     Raises:
-        VlacError: codes that hold NaN or infinity, shapes that disagree, or fit labels of a single class.
+        VlacError: codes that hold NaN or infinity, or fit labels of a single class.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    check_codes(fit_codes, fit_labels)
-    check_codes(holdout_codes, holdout_labels)
+    refuse_non_finite(fit_codes)
+    refuse_non_finite(holdout_codes)
     chosen = np.random.default_rng(seed).permutation(len(fit_codes))[:fit_limit]
     fit_codes, fit_labels = fit_codes[chosen], fit_labels[chosen]
     if fit_labels.min() == fit_labels.max():
@@ -93,11 +93,8 @@ def best_rung(scores: pd.DataFrame) -> int:
         scores: a row per probe seed and rung, with columns seed, rung, knn, linear, gmm_purity, kmeans_purity.
 
     Raises:
-        VlacError: a missing column, no rows, an unscored row, or rungs that were not all probed with the same seeds.
+        VlacError: no rows, an unscored row, or rungs that were not all probed with the same seeds.
     """
-    missing = {"seed", "rung", "gmm_purity"} - set(scores.columns)
-    if missing:
-        raise VlacError(f"The probe scores have no column {', '.join(sorted(missing))}.", "Run the probe again.")
     probed = scores.pivot_table(index="rung", columns="seed", values="gmm_purity", aggfunc="count", dropna=False)
     if probed.empty or not (probed == 1).to_numpy().all():
         raise VlacError("The probe scores do not hold one row for every seed and rung.", "Run the probe again.")

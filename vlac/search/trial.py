@@ -81,7 +81,7 @@ def _scores(method: base.Method, fit: Split, held: Split, params: TrialParams, s
             y, K = on_held.y[rung], method.K[rung]
             mapping = majority_mapping(on_fit.y[rung], fit.labels, K, len(DIGITS))
             row["y_purity"], row["y_nmi"] = accuracy(y, held.labels, mapping), nmi(y, held.labels)
-            row["clusters_in_use"] = clusters_in_use(y, K)
+            row["clusters_in_use"] = clusters_in_use(y)
         rows.append(row)
     import pandas as pd
 

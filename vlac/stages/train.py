@@ -28,11 +28,7 @@ class View(Protocol):
 
 
 def train(job: Job, params: Any, origin: Origin, view: View) -> None:
-    """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history.
-
-    Raises:
-        VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
-    """
+    """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history."""
     assert job.seed is not None
     images, *settled = map(Path, origin.inputs)
     method = method_of(job, params, read_rung(settled[0]) if settled else 0)
@@ -48,11 +44,8 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
     if not rows:
         view.start([])  # a method without epochs has told of none
     save_method(job.output("model.pt"), method)
-    write_csv(
-        job.output("history.csv"),
-        [{"seed": job.seed} | row for row in rows],
-        columns=() if rows else ("seed", "epoch"),
-    )
+    history = [{"seed": job.seed} | row for row in rows]
+    write_csv(job.output("history.csv"), history, () if rows else ("seed", "epoch"))
 
 
 def method_of(job: Job, params: Any, rung: int) -> base.Method:
