@@ -1,14 +1,17 @@
 """Atomic files: what a killed process leaves is cleared away, what a living one writes is not."""
 
 import errno
+import math
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from vlac.errors import VlacError
-from vlac.files import atomic, write_text
+from vlac.files import atomic, read_rows, write_csv, write_text
 
 ROOT = Path(__file__).parents[1]
 HALF = """
@@ -86,3 +89,30 @@ def test_an_error_while_writing_leaves_the_former_file_alone(tmp_path):
         fail_halfway(path, OSError(errno.ENOSPC, "No space left on device"))
     assert names(tmp_path) == ["whole.json"]
     assert path.read_text() == "former"
+
+
+def test_a_csv_file_has_the_bytes_that_pandas_writes(tmp_path):
+    rows = [
+        {"seed": 0, "name": 'k-means, of "x"', "value": 1 / 3, "count": np.int64(7), "flag": True},
+        {"seed": 1, "name": "plain", "value": float("nan"), "count": np.int64(8), "flag": False, "late": 1e-7},
+        {"seed": 2, "name": "", "value": np.float32(1e6), "count": np.int64(9), "flag": True, "late": None},
+    ]
+    write_csv(tmp_path / "a.csv", rows)
+    theirs = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    assert (tmp_path / "a.csv").read_text() == theirs
+    write_csv(tmp_path / "b.csv", [], ("seed", "epoch"))
+    assert (tmp_path / "b.csv").read_text() == "seed,epoch\n"
+    assert read_rows(tmp_path / "b.csv") == []
+
+
+def test_rows_of_numbers_are_read_and_anything_else_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("seed,elbo\n0,-1.5\n1,\n")
+    first, second = read_rows(tmp_path / "a.csv")
+    assert first == {"seed": 0, "elbo": -1.5}
+    assert math.isnan(second["elbo"])
+    for damaged in ("", "seed,elbo\n0\n", "seed,elbo\n0,1,2\n", "seed,elbo\n0,fast\n", "seed\n\0\n"):
+        (tmp_path / "a.csv").write_text(damaged)
+        with pytest.raises(VlacError, match=r"a\.csv is damaged"):
+            read_rows(tmp_path / "a.csv")
+    with pytest.raises(VlacError, match=r"b\.csv is missing"):
+        read_rows(tmp_path / "b.csv")

@@ -8,7 +8,6 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from vlac.errors import VlacError
 from vlac.evaluation import metrics
 
 # Cluster 0: classes 0, 0, 1; cluster 1: class 1; cluster 2: classes 2, 2; cluster 3: classes 0, 1 (a tie); 4: empty.
@@ -16,15 +15,18 @@ Y = np.array([0, 0, 0, 1, 2, 2, 3, 3])
 T = np.array([0, 0, 1, 1, 2, 2, 1, 0])
 
 
-def test_contingency_agrees_with_scikit_learn():
+@pytest.mark.parametrize(
+    ("K", "T", "images"), [(7, 4, 300), (50, 10, 60), (1, 3, 20), (3, 1, 20), (1, 1, 5), (9, 9, 1)]
+)
+def test_random_labels_are_scored_as_by_scikit_learn(K, T, images):
     generator = np.random.default_rng(0)
-    y, t = generator.integers(7, size=300), generator.integers(4, size=300)
-    np.testing.assert_array_equal(metrics.contingency(y, t, 7, 4), contingency_matrix(t, y).T)
-
-
-def test_unsigned_bytes_do_not_overflow():
-    y, t = np.full(5, 49, dtype=np.uint8), np.full(5, 9, dtype=np.uint8)
-    assert metrics.contingency(y, t, 50, 10)[49, 9] == 5
+    y, t = (generator.integers(size, size=images).astype(np.uint8) for size in (K, T))
+    counts = metrics.contingency(y, t, K, T)
+    assert counts.sum() == images
+    np.testing.assert_array_equal(counts[np.unique(y)][:, np.unique(t)], contingency_matrix(t, y).T)
+    for ours, theirs in ((metrics.nmi, normalized_mutual_info_score), (metrics.ari, adjusted_rand_score)):
+        assert ours(y, t) == pytest.approx(theirs(t, y), abs=1e-12)
+        assert ours(y, y) == 1.0
 
 
 def test_majority_mapping_by_hand():
@@ -35,36 +37,14 @@ def test_majority_mapping_by_hand():
     assert metrics.accuracy(Y, T, mapping) == 6 / 8
 
 
-def test_empty_cluster_maps_to_the_most_frequent_class():
-    y, t = np.array([0, 1, 1, 1]), np.array([0, 2, 2, 1])
-    np.testing.assert_array_equal(metrics.majority_mapping(y, t, K=4, T=3), [0, 2, 2, 2])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_majority_vote_is_the_best_of_all_mappings(seed):
-    generator = np.random.default_rng(seed)
+def test_accuracies_are_those_of_the_best_of_all_mappings():
+    generator = np.random.default_rng(0)
     y, t = generator.integers(4, size=25), generator.integers(3, size=25)
     best = max(np.mean(np.array(P)[y] == t) for P in itertools.product(range(3), repeat=4))
     assert metrics.accuracy(y, t, metrics.majority_mapping(y, t, 4, 3)) == pytest.approx(best)
-
-
-@pytest.mark.parametrize(("K", "T"), [(3, 3), (4, 3), (3, 4)])
-def test_hungarian_is_the_best_of_all_one_to_one_mappings(K, T):
-    generator = np.random.default_rng(K + T)
-    y, t = generator.integers(K, size=25), generator.integers(T, size=25)
-    counts = metrics.contingency(y, t, K, T)
-    if K <= T:
-        pairings = (zip(range(K), chosen, strict=True) for chosen in itertools.permutations(range(T), K))
-    else:
-        pairings = (zip(chosen, range(T), strict=True) for chosen in itertools.permutations(range(K), T))
-    best = max(sum(counts[k, c] for k, c in pairing) for pairing in pairings)
-    assert metrics.hungarian_accuracy(y, t, K, T) == best / 25
-
-
-def test_hungarian_gives_a_class_to_one_cluster_only():
-    y, t = np.array([0, 0, 1, 1, 2]), np.array([0, 0, 0, 0, 1])
-    assert metrics.accuracy(y, t, metrics.majority_mapping(y, t, 3, 2)) == 1.0
-    assert metrics.hungarian_accuracy(y, t, 3, 2) == 3 / 5
+    counts = metrics.contingency(y, t, 4, 3)
+    best = max(sum(counts[k, c] for c, k in enumerate(chosen)) for chosen in itertools.permutations(range(4), 3))
+    assert metrics.hungarian_accuracy(y, t, 4, 3) == best / 25
 
 
 def test_nmi_and_ari_by_hand():
@@ -77,21 +57,15 @@ def test_nmi_and_ari_by_hand():
     assert metrics.ari(y, t) == pytest.approx(0.0)
 
 
-def test_clusters_in_use():
-    y = np.array([0] * 6 + [2] * 3 + [4])
-    assert metrics.clusters_in_use(y, K=6) == 3
-    assert metrics.clusters_in_use(y, K=6, share=0.1) == 2
-
-
 def test_chance_levels():
     assert metrics.chance(np.array([1, 1, 1, 0, 5])) == 3 / 5
     t = np.array([0, 0, 1])
     # Two clusters, all 8 assignments: purity 1 where the class-1 image is alone (2 ways), 2/3 otherwise.
-    exact = np.mean([metrics.accuracy(y, t, metrics.majority_mapping(y, t, 2, 2)) for y in _assignments(2, 3)])
+    assignments = map(np.array, itertools.product(range(2), repeat=3))
+    exact = np.mean([metrics.accuracy(y, t, metrics.majority_mapping(y, t, 2, 2)) for y in assignments])
     assert exact == pytest.approx(0.75)
     assert metrics.chance_random(t, K=2, draws=20_000) == pytest.approx(exact, abs=0.005)
     assert metrics.chance_random(t, K=1) == pytest.approx(metrics.chance(t))
-    assert metrics.chance_random(t, K=2) == metrics.chance_random(t, K=2)
 
 
 def test_score_fits_the_headline_mapping_on_train_labels():
@@ -102,38 +76,9 @@ def test_score_fits_the_headline_mapping_on_train_labels():
     assert scores["acc"] == 3 / 7
     assert scores["acc_test_map"] == 5 / 7
     assert scores["hungarian"] == 4 / 7
-    assert scores["nmi"] == normalized_mutual_info_score(t_test, y_test)
-    assert scores["ari"] == adjusted_rand_score(t_test, y_test)
+    assert scores["nmi"] == pytest.approx(normalized_mutual_info_score(t_test, y_test))
+    assert scores["ari"] == pytest.approx(adjusted_rand_score(t_test, y_test))
     assert scores["clusters_in_use"] == 3.0
     assert scores["chance"] == 4 / 7
     assert 4 / 7 < scores["chance_random"] < 1
     assert list(scores) == [metric.name for metric in metrics.METRICS]
-    assert len(scores) == 8
-    assert all(type(value) is float for value in scores.values())
-
-
-def test_a_single_cluster_scores_chance():
-    t = np.array([0, 1, 1, 2])
-    y = np.zeros(4, int)
-    scores = metrics.score(metrics.Clustering(y, t, y, t, K=50, T=3))
-    assert scores["acc"] == scores["hungarian"] == scores["chance"] == 0.5
-    assert scores["nmi"] == scores["ari"] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("y", "t", "sentence"),
-    [
-        ([0, 3], [0, 1], "Cluster indices lie between 0 and 3"),
-        ([0, -1], [0, 1], "Cluster indices lie between -1 and 0"),
-        ([0, 1], [0, 2], "Class indices lie between 0 and 2"),
-        ([0, 1, 2], [0, 1], "cannot be scored"),
-        ([], [], "cannot be scored"),
-    ],
-)
-def test_bad_labels_are_refused(y, t, sentence):
-    with pytest.raises(VlacError, match=sentence):
-        metrics.majority_mapping(np.array(y, dtype=int), np.array(t, dtype=int), K=3, T=2)
-
-
-def _assignments(K, N):
-    return (np.array(y) for y in itertools.product(range(K), repeat=N))

@@ -1,7 +1,5 @@
 """Files of trained methods: intact, reproducible, and harmless to open."""
 
-import pickle
-
 import pytest
 import torch
 from tiny import SETTINGS, lively_ladder, tiny_input, tiny_method, tiny_params, tiny_spec
@@ -55,58 +53,37 @@ class Trap:
         return open, (str(self.path), "w")
 
 
-@pytest.mark.parametrize("place", ["everything", "spec", "weights", "pickle"])
-def test_code_in_a_file_is_refused_and_not_run(place, file, tmp_path, method):
-    sprung = tmp_path / "sprung"
-    content = content_of(method)
-    match place:
-        case "spec":
-            content["state"]["spec"]["likelihood"] = Trap(sprung)
-        case "weights":
-            content["state"]["weights"]["x"] = Trap(sprung)
-        case _:
-            content = Trap(sprung)
-    if place == "pickle":
-        file.write_bytes(pickle.dumps(content))
-    else:
-        torch.save(content, file)
+def test_code_in_a_file_is_refused_and_not_run(file, tmp_path, method):
+    sprung, content = tmp_path / "sprung", content_of(method)
+    content["state"]["weights"]["x"] = Trap(sprung)
+    torch.save(content, file)
     with pytest.raises(VlacError, match="damaged or is no model"):
         load_method(file, None)
     assert not sprung.exists()
-    if place == "everything":  # the trap is a real one
-        torch.load(file, weights_only=False).close()
-        assert sprung.exists()
+    torch.load(file, weights_only=False)  # the trap is a real one
+    assert sprung.exists()
 
 
-def test_a_file_cut_anywhere_is_refused(file):
+def test_half_a_file_and_one_wrong_bit_in_the_weights_are_refused(file, method):
     content = file.read_bytes()
-    for length in (0, 1, 100, len(content) // 2, len(content) - 1):
-        file.write_bytes(content[:length])
+    weight = method.model.heads["3"].gaussian.weight.detach().numpy().tobytes()
+    flipped = bytearray(content)
+    flipped[content.index(weight) + len(weight) // 2] ^= 1
+    for damaged in (b"", content[: len(content) // 2], bytes(flipped)):
+        file.write_bytes(damaged)
         with pytest.raises(VlacError, match="damaged"):
             load_method(file, None)
-
-
-def test_one_wrong_bit_in_the_weights_is_refused(file, method):
-    content = bytearray(file.read_bytes())
-    weight = method.model.heads["3"].gaussian.weight.detach().numpy().tobytes()
-    content[content.index(weight) + len(weight) // 2] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(VlacError, match="damaged"):
-        load_method(file, None)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda content: [1, 2],
-        lambda content: {"kind": "vlac"},
         lambda content: content | {"kind": "other"},
         lambda content: content | {"settings": {"kind": "vlac", "K": [1, 1, 1, 1]}},
-        lambda content: content | {"state": {"spec": {"K": {9: 2}}, "weights": {}}},
-        lambda content: content | {"state": content["state"] | {"weights": {}}},
         lambda content: content | {"state": content["state"] | {"spec": vars(tiny_spec(z=3))}},
     ],
-    ids=["list", "no settings", "no kind of ours", "no settings of ours", "half a spec", "no weights", "another spec"],
+    ids=["list", "no kind of ours", "no settings of ours", "another spec"],
 )
 def test_another_file_of_torch_is_refused(change, file, method):
     write_archive(file, change(content_of(method)))

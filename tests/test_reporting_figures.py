@@ -8,10 +8,8 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from tiny import lively_ladder, tiny_input, tiny_spec
 
-from vlac.errors import VlacError
 from vlac.methods.base import Codes
 from vlac.models.ladder import Ladder
 from vlac.reporting.curves import draw_curves
@@ -45,15 +43,6 @@ def test_same_bytes_again_whatever_the_users_settings(tmp_path: Path, K: dict[in
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(NAMES)
 
 
-def test_another_seed_draws_other_samples(tmp_path: Path) -> None:
-    for seed in (1, 2):
-        draw(ladder({2: 3, 3: 5}), tmp_path / str(seed), seed)
-    for name in ("manipulation.png", "components.png"):
-        first, second = (np.asarray(Image.open(tmp_path / seed / name)) for seed in ("1", "2"))
-        # Below the heading, which names the seed.
-        assert (first[100:] != second[100:]).any()
-
-
 def test_each_panel_varies_one_rung_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, decoded = ladder({1: 1, 2: 3, 3: 5, 4: 1}), []
     decode = model.decode
@@ -70,9 +59,7 @@ def test_each_panel_varies_one_rung_alone(tmp_path: Path, monkeypatch: pytest.Mo
             assert (len(z[other].unique(dim=0)) == 1) == (other != rung)
 
 
-def test_a_column_holds_samples_of_its_component_in_order_of_usage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_column_holds_samples_of_its_component_in_order_of_usage(tmp_path, monkeypatch):
     model, decoded = ladder({3: 3}), []
     prior = model.prior(3)
     with torch.no_grad():
@@ -118,6 +105,3 @@ def test_curves_are_the_same_bytes_again_and_follow_the_history(tmp_path: Path, 
         draw_curves(rows, model, 0, tmp_path / f"{name}.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "c.png").read_bytes()
-    for rows in ([], history(epochs, elbo=math.nan)):
-        with pytest.raises(VlacError, match=r"lacks .*elbo"):
-            draw_curves(rows, model, 0, tmp_path / "d.png")

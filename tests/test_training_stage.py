@@ -11,12 +11,11 @@ from vlac.data.split import from_labels
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import METRICS, SHOWN
 from vlac.files import write_json
-from vlac.models.load import load_method
 from vlac.params.load import load_params
 from vlac.params.view import restrict
 from vlac.stages.evaluate import evaluate
 from vlac.stages.figures import figures
-from vlac.stages.train import method_of, read_rung, train
+from vlac.stages.train import read_rung, train
 from vlac.workflow.depends import keys_of
 from vlac.workflow.jobs import STAGES, Job
 from vlac.workflow.manifest import Origin
@@ -75,11 +74,6 @@ def test_a_method_is_trained_scored_and_drawn(model, project):
     assert {path.name for path in job.outputs[0].iterdir()} == (ladders if epochs else {"clusters.png"})
 
 
-def test_the_probe_s_model_is_trained_without_a_rung(project):
-    job = run(train, "train_vlae", "vlae", Viewer())
-    assert load_method(job.output("model.pt"), load_params()).K == {}
-
-
 def test_a_training_resumes_from_its_checkpoint(project, monkeypatch):
     monkeypatch.setattr("vlac.training.trainer.CHECKPOINT_SECONDS", 0.0)
     viewer = Viewer()
@@ -93,15 +87,7 @@ def test_a_training_resumes_from_its_checkpoint(project, monkeypatch):
     assert pd.read_csv(job.output("history.csv"))["epoch"].tolist() == [1, 2, 3]
 
 
-def test_models_are_built_around_the_settled_rung(project):
-    params = load_params()
-    assert [method_of(Job(STAGES["train"], "tiny", name, 0), params, 2).K for name in ("vlac", "gmdgm")] == [
-        {2: 3, 3: 2},
-        {2: 3},
-    ]
-
-
-@pytest.mark.parametrize("content", [{"rung": 0}, {"rung": 5}, {"rung": "3"}, {"rung": True}, {}, [3]])
+@pytest.mark.parametrize("content", [{"rung": 5}, {"rung": "3"}, [3]])
 def test_a_settled_rung_edited_by_hand_is_refused(content, tmp_path):
     write_json(tmp_path / "rung.json", content)
     with pytest.raises(VlacError, match=r"rung\.json names no rung"):
