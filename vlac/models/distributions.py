@@ -52,7 +52,7 @@ class Prior(nn.Module):
         return F.softplus(self.raw_std) + MIN_STD if self.K > 1 else torch.ones_like(self.mean)
 
     def sample(self, n: int, component: int | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Return n samples of z, float (n, d): of one component (counted from 0), or of the whole mixture."""
+        """Return n samples of z, float (n, d): of one component (counted from 0), or of the mixture."""
         if component is None:
             y = torch.randint(self.K, (n,), generator=generator, device=self.mean.device)
         else:

@@ -2,7 +2,7 @@
 
 Layout and widths follow Zhao et al. (2017) as published in ermongroup/Variational-Ladder-Autoencoder: two convolutions
 per block, batch normalisation after every layer but heads and output, leaky ReLU of slope 0.1. Ours differ in the
-kernel of the stride-1 convolutions (3 x 3 for 4 x 4, so that sizes stay whole) and in the number of fully connected
+kernel of the stride-1 convolutions (3 x 3 for 4 x 4, so that sizes stay integers) and in the number of fully connected
 layers of rung 4 (two for three in the decoder).
 """
 

@@ -16,7 +16,7 @@ TEST_LIMIT = 5000
 
 
 def evaluate(job: Job, params: Any, origin: Origin) -> None:
-    """Score the main rung's clusters over the whole test split, and measure every rung against every factor."""
+    """Score the main rung's clusters over all of the test split, and measure every rung against every factor."""
     assert job.seed is not None
     train, test = (Split.load(Path(path)) for path in list(origin.inputs)[:2])
     trained = Path(list(origin.inputs)[2])
