@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any
 
 from vlac.errors import VlacError
 from vlac.workflow.jobs import Job
@@ -88,9 +88,9 @@ class _InUse(VlacError):
 
 @contextmanager
 def _held(path: Path, how: int, patience: float) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file = path.open("a+", encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab", buffering=0)  # a buffer that a full disk does not take fails again when it is closed
     except OSError as error:  # a read-only folder: whoever only reads may go on
         log.warning("%s cannot be locked (%s): make sure that nothing else runs here.", path, error.strerror)
         yield
@@ -103,12 +103,12 @@ def _held(path: Path, how: int, patience: float) -> Iterator[None]:
             time.sleep(0.1)
         with suppress(OSError):  # on a full disk the name is missing, the lock is not
             file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}))
-            file.flush()
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}
+            file.write(json.dumps(holder).encode())
         yield
 
 
-def _taken(file: TextIO, path: Path, how: int) -> bool:
+def _taken(file: IO[Any], path: Path, how: int) -> bool:
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
