@@ -20,6 +20,7 @@ localrules:
     download,
     rung,
     table,
+    search,
 
 
 
@@ -41,3 +42,4 @@ include: "workflow/rules/probe.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/reports.smk"
 
+include: "workflow/rules/search.smk"
