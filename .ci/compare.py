@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import jobs
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlac.files import write_text
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.run import run_job

@@ -17,7 +17,7 @@ from project import Project
 from vlac.cli import main
 from vlac.errors import VlacError
 from vlac.models.load import load_method, write_archive
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 
 TINY = (ROOT / "presets/tiny.yaml").read_text()

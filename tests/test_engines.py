@@ -9,7 +9,7 @@ import pytest
 from dvc.repo import Repo
 from project import Project
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.workflow.jobs import Job, jobs
 
 Described = dict[str, tuple[frozenset[str], frozenset[str]]]

@@ -8,7 +8,7 @@ from made_up import ROOT, tiny_params
 from ruamel.yaml import YAML
 
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.view import declared, fingerprint, restrict
 from vlac.workflow.depends import keys_of, params_hash
 from vlac.workflow.jobs import jobs

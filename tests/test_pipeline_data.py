@@ -7,7 +7,7 @@ import pytest
 
 from vlac.data.mat import write_mat
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.pipeline.download import ENVIRONMENT, download
 from vlac.pipeline.prepare import prepare

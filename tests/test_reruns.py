@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.workflow.jobs import jobs
 
 PLUS = "vlac_2layer_plus"

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.schema import seeds_of
 from vlac.stages import STAGES, Job, jobs
 
