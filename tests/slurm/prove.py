@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlac.params.load import load_params
-from vlac.params.schema import seeds_of
-from vlac.stages import STAGES, Job, jobs
+from vlac.workflow.jobs import STAGES, Job, jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDINGS = ("scancel", "scancel", "scontrol requeue")
@@ -72,8 +71,7 @@ def main() -> int:
     names = {comment for _, _, comment in seen.values()}
     held["every heavy job went through Slurm"] = all(comment_of(job) in names for job in made)
     held["at least two nodes worked"] = len({node for _, node, _ in seen.values() if node}) > 1
-    begun = [checkpoint(slurm, job, seed) for job in trainings(slurm) for seed in seeds_of(job.seeds)]
-    held["no training is left half done"] = not any(path.exists() for path in begun)
+    held["no training is left half done"] = not any((slurm / job.checkpoint).exists() for job in trainings(slurm))
     held["the bytes are equal"] = run(slurm, sys.executable, ".ci/compare.py", local, slurm, fails=True) == 0
     held["the MLflow view is made of the files"] = run(slurm, sys.executable, "-m", "vlac", "track", fails=True) == 0
     shown = statuses(slurm)
@@ -116,7 +114,7 @@ def through_slurm(folder: Path) -> tuple[int, list[Ended], dict[str, tuple[str, 
             seen |= queue
             for job, how in waiting.copy():
                 running = [n for n, (state, _, name) in queue.items() if (state, name) == ("RUNNING", comment_of(job))]
-                if running and checkpoint(folder, job, seeds_of(job.seeds)[0]).exists():
+                if running and (folder / job.checkpoint).exists():
                     subprocess.run([*how.split(), running[0]], check=True)
                     waiting.remove((job, how))
                     ended.append(Ended(job, how, running[0], time.monotonic() - started))
@@ -131,15 +129,11 @@ def trainings(folder: Path) -> list[Job]:
     return list(jobs(load_params(folder / "params.yaml"), STAGES["train"]))
 
 
-def checkpoint(folder: Path, job: Job, seed: int) -> Path:
-    """Return where a training keeps what it has done."""
-    return folder / "checkpoints" / job.model / f"{seed}.pt"
-
-
 def comment_of(job: Job) -> str:
     """Return the comment that the executor gives a Slurm job."""
-    wildcards = "_".join(filter(None, (job.model, job.seeds)))
-    return f"rule_{job.stage.name}" + (f"_wildcards_{wildcards}" if wildcards else "")
+    of = [job.model] if job.stage.over == "models" else []
+    of += [] if job.seed is None else [str(job.seed)]
+    return "_".join([f"rule_{job.stage.name}_wildcards", job.experiment, *of])
 
 
 def read_queue() -> dict[str, tuple[str, str, str]]:
