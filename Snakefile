@@ -23,7 +23,6 @@ localrules:
     search,
 
 
-
 rule all:
     default_target: True
     input:
@@ -41,5 +40,4 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/reports.smk"
-
 include: "workflow/rules/search.smk"

@@ -23,7 +23,7 @@ from overhead import ENGINES, beside_training, by_part, whole
 from torch import device
 from traced import PARTS
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.reporting.markdown import aligned, paragraph
 from vlac.stages import jobs
 

@@ -11,7 +11,8 @@ import yaml
 from tests.copied import ROOT, copy_workflow
 from vlac.files import copy_file, read_csv, write_csv
 from vlac.models.load import read_archive, write_archive
-from vlac.params import Params, load_params
+from vlac.params.load import load_params
+from vlac.params.schema import Params
 from vlac.pipeline.download import download
 from vlac.pipeline.evaluate import evaluate
 from vlac.pipeline.figures import figures

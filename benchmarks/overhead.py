@@ -12,7 +12,7 @@ from clocked import environment, took
 from many_runs import copy_project, few_images
 from traced import PARTS, TRAINING
 
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.stages import jobs
 
 ENGINES: dict[str, Sequence[str]] = {

@@ -70,6 +70,12 @@ class Project:
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         return project
 
+    def with_one_seed(self) -> "Project":
+        """Keep one seed, for few jobs."""
+        self.change("seeds", to=[0])
+        self.change("probe", "seeds", to=[0])
+        return self
+
     def use(self, preset: str) -> None:
         """Make a preset the active experiment."""
         shutil.copy(ROOT / f"presets/{preset}.yaml", self.folder / "params.yaml")

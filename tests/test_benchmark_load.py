@@ -10,7 +10,7 @@ from traced import Parts
 
 from vlac.files import read_csv
 from vlac.models.load import load_models
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.pipeline.train import train
 from vlac.stages import STAGES, Job, run_stage
 from vlac.stages.stale import why_stale

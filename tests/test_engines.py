@@ -18,14 +18,12 @@ Described = dict[str, tuple[frozenset[str], frozenset[str]]]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project.make(tmp_path_factory.mktemp("engines"))
+    return Project.make(tmp_path_factory.mktemp("engines")).with_one_seed()
 
 
 def with_one_seed(folder: Path) -> Project:
     """Return a project of few jobs, everything made by Snakemake."""
-    project = Project.make(folder)
-    project.change("seeds", to=[0])
-    project.change("probe", "seeds", to=[0])
+    project = Project.make(folder).with_one_seed()
     project.snakemake("--quiet", "all")
     return project
 
@@ -101,12 +99,12 @@ def test_an_earlier_experiment_costs_no_job_but_the_table(tmp_path: Path) -> Non
     tiny = (tmp_path / "params.yaml").read_text()
     first = (tmp_path / "reports/table1.md").read_text()
     project.use("digits")
-    project.snakemake("--quiet", "all")
+    project.with_one_seed().snakemake("--quiet", "all")
     assert (tmp_path / "reports/table1.md").read_text() != first
     (tmp_path / "params.yaml").write_text(tiny)
     assert project.planned() == {"table"}
     assert project.repro() == {"table"}
     assert (tmp_path / "reports/table1.md").read_text() == first
     project.use("digits")
-    project.snakemake("--quiet", "all")
+    project.with_one_seed().snakemake("--quiet", "all")
     assert project.planned() == set()

@@ -15,7 +15,7 @@ PLUS = "vlac_2layer_plus"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which Snakemake has run everything."""
-    project = Project.make(tmp_path_factory.mktemp("made"))
+    project = Project.make(tmp_path_factory.mktemp("made")).with_one_seed()
     project.snakemake("--quiet", "all")
     return project
 
@@ -88,13 +88,12 @@ def test_code_of_the_ladder_retrains_the_models_built_on_it(made: Project) -> No
 def test_code_of_vlac_plus_retrains_vlac_plus_alone(made: Project) -> None:
     with made.edited("vlac/methods/vlac_plus/pretext.py", another_value):
         plan = trainings(made.planned())
-    assert plan == {f"train --model {PLUS} --seed {seed}" for seed in (0, 1)}
+    assert plan == {f"train --model {PLUS} --seed 0"}
 
 
 PARAMETERS: dict[str, tuple[tuple[str, ...], object, set[str]]] = {
     "epochs": (("training", "epochs"), 3, {"train", "probe", "rung", "evaluate", "figures", "table"}),
     "hold-out": (("data", "holdout"), 90, {"probe", "rung", "table"}),
-    "K of the probe": (("probe", "K"), 9, {"probe", "rung", "table"}),
     "neighbours": (("evaluation", "neighbours"), 9, {"probe", "rung", "evaluate", "table"}),
 }
 
@@ -105,27 +104,29 @@ def test_a_parameter_reruns_the_stages_that_declare_it_and_what_follows(change: 
     before = (made.folder / "params.yaml").read_text()
     made.change(*keys, to=to)
     try:
-        assert {command.split()[0] for command in made.planned()} >= stages - {"evaluate", "figures"}
+        assert {command.split()[0] for command in made.planned()} == stages
     finally:
         (made.folder / "params.yaml").write_text(before)
     assert made.planned() == set()
 
 
 def test_seeds_and_models_rerun_their_own_jobs_in_both_engines(tmp_path: Path) -> None:
-    project = Project.make(tmp_path)
+    project = Project.make(tmp_path).with_one_seed()
+    models = load_params(tmp_path / "params.yaml").models
+    project.change("models", to={name: models[name].model_dump(mode="json") for name in ("gmdgm", "vlac_2layer")})
     project.snakemake("--quiet", "all")
     models = dict(load_params(tmp_path / "params.yaml").model_dump(mode="json")["models"])
 
-    project.change("seeds", to=[0, 1, 2])
+    project.change("seeds", to=[0, 2])
     added = {f"{stage} --model {name} --seed 2" for stage in ("train", "evaluate", "figures") for name in models}
     assert project.planned() == project.repro() == added | {"table"}
 
-    project.change("seeds", to=[0, 2])
+    project.change("seeds", to=[2])
     assert project.planned() == project.repro() == {"table"}
 
     models["another"] = models["gmdgm"]
     project.change("models", to=dict(reversed(models.items())))
-    of_it = {f"{stage} --model another --seed {seed}" for stage in ("train", "evaluate", "figures") for seed in (0, 2)}
+    of_it = {f"{stage} --model another --seed 2" for stage in ("train", "evaluate", "figures")}
     assert project.planned() == project.repro() == of_it | {"table"}
 
     project.change("digit_rung", to="auto")

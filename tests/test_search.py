@@ -2,7 +2,6 @@
 
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,10 @@ from vlac.workflow.run import run_job
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (ROOT / "presets/searches/tiny.yaml").read_text()
-OTHERS = [
-    {"name": "plain", "hypothesis": "h", "prediction": "p", "model": {"kind": "vlae"}, "set": {}},
-    {"name": "pixels", "hypothesis": "h", "prediction": "p", "model": {"kind": "kmeans", "K": 9}, "set": {}},
-]
+OTHERS = """
+  - {name: plain, hypothesis: h, prediction: p, model: {kind: vlae}, set: {}}
+  - {name: pixels, hypothesis: h, prediction: p, model: {kind: kmeans, K: 9}, set: {}}
+"""
 NAN = math.nan
 
 
@@ -52,27 +51,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def change(edit: Callable[[dict[str, Any]], Any]) -> None:
-    """Edit search.yaml."""
-    values = yaml.safe_load(Path("search.yaml").read_text())
-    edit(values)
-    Path("search.yaml").write_text(yaml.safe_dump(values))
-
-
 def run(name: str) -> Job:
     """Run a trial, or the search, and return its job."""
     every = list(search_jobs())
     job, params = next((job, params) for job, params in every if name in (job.model, job.stage.name))
-    if job.stage.trains:
-        run_job(job, params, [], lambda job, params, origin: trial(job, params, origin, Nobody()))
-    else:
-        run_job(job, params, [each for each, _ in every], search)
+    stage = search if job.stage.name == "search" else lambda *of: trial(*of, Nobody())
+    run_job(job, params, [each for each, _ in every], stage)
     return job
-
-
-def diverges(self: Any, images: np.ndarray, seed: int, job: Any) -> list[Any]:
-    job.epoch({"epoch": 1, "elbo": 1.0})
-    raise DivergedError("It became NaN.")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +74,6 @@ def diverges(self: Any, images: np.ndarray, seed: int, job: Any) -> list[Any]:
         ({"first": [0.4], "base": [0.3], "second": [0.4]}, 0.05, "first", "0.100"),
         # One seed that failed rules a trial out, whatever the others reached.
         ({"base": [0.3, 0.3], "other": [0.9, NAN]}, 0.01, "base", "no other trial competes, or all others have failed"),
-        ({"base": [0.3, 0.3], "other": [0.9, NAN], "third": [0.4, 0.4]}, 0.01, "third", "0.100"),
         ({"base": [NAN, 0.9], "other": [0.1, 0.2]}, 0.5, "other", "the base trial `base` has failed"),
         ({"base": [NAN], "other": [NAN]}, 0.0, None, "chose nothing"),
     ],
@@ -105,19 +89,15 @@ MODEL = "{kind: vlac, K: [1, 1, 12, 1]}\n    set: {}"
 # What stands in presets/searches/tiny.yaml, what a user writes instead, and what the sentence must name.
 MISTAKES = {
     "misspelt key": ("lead: 0.02", "leads: 0.02", ["rule.leads", "no known key", "measure, base, lead"]),
-    "misspelt key of a trial": ("    prediction: Purity", "    predicts: Purity", ["trials.1.predicts"]),
     "misspelt key of a model": (MODEL, "{kind: vlac, KK: 3}\n    set: {}", ["model.KK", "kind, K"]),
     "misspelt key of the base": ("training.lr:", "training.rl:", ["training.rl", "no known key", "lr_prior"]),
-    "wrong value for the base": ("lr: 5.0e-3", "lr: -1.0", ["training.lr is -1.0", "greater than 0"]),
+    "wrong value for the base": ("lr: 5.0e-3", "lr: -1.0", ["line 25: training.lr is -1.0", "greater than 0"]),
     "a key that decides the score": ("training.lr: 5.0e-3", "data.holdout: 3", ["may not set data.holdout"]),
     "a section that is none": ("training.lr:", "training.lr.x:", ["training.lr is", "valid number"]),
-    "no such kind": (MODEL, "{kind: gmm}\n    set: {}", ["'gmm'", "vlae"]),
     "K against digit_rung": (MODEL, "{kind: vlac, K: [1, 12, 1, 1]}\n    set: {}", ["digit_rung is 3"]),
     "no rung": (MODEL, "{kind: gmdgm, K: 9, z: 2}\n    set: {digit_rung: auto}", ["models.as_it_is needs a rung"]),
     "a VLAE as base": (MODEL, "{kind: vlae}\n    set: {}", ["rule.measure is y_purity", "vlae has no clusters"]),
-    "name twice": ("- name: faster", "- name: as_it_is", ["as_it_is twice"]),
     "no such base trial": ("  base: as_it_is", "  base: nobody", ["rule.base", "'nobody'", "as_it_is, faster"]),
-    "seed twice": ("seeds: [0]", "seeds: [0, 0]", ["seed 0 is listed twice"]),
     "hold-out of everything": ("holdout: 100", "holdout: 400", ["holdout must be smaller"]),
 }
 
@@ -130,12 +110,6 @@ def test_a_mistake_is_named_with_its_line(mistake: tuple[str, str, list[str]]) -
     with pytest.raises(VlacError, match=r"^search\.yaml, line \d+: ") as caught:
         load_search()
     assert all(part in str(caught.value) for part in named), caught.value
-
-
-def test_the_line_is_that_of_the_value() -> None:
-    Path("search.yaml").write_text(TINY.replace("lr: 5.0e-3", "lr: -1.0"))
-    with pytest.raises(VlacError, match=f"line {TINY[: TINY.index('training.lr')].count(chr(10)) + 1}: "):
-        load_search()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "presets/searches").glob("*.yaml")), ids=lambda path: path.stem)
@@ -159,11 +133,11 @@ def test_rule_and_settings_make_a_trial_stale_and_words_do_not() -> None:
 
 
 def test_a_search_from_end_to_end() -> None:
-    change(lambda values: values["trials"].extend(OTHERS))
-    names = ["as_it_is", "faster", "plain", "pixels"]
-    with pytest.raises(VlacError, match="manifest.json is missing"):
+    Path("search.yaml").write_text(TINY + OTHERS)
+    with pytest.raises(VlacError, match=r"manifest\.json is missing"):
         run("search")
-    scores = {name: read_csv(run(name).output("scores.csv")) for name in names}
+    trials = ("as_it_is", "faster", "plain", "pixels")
+    scores = {name: read_csv(run(name).output("scores.csv")) for name in trials}
     run("search")
     assert not list(Path("data").rglob("test.npz"))
     assert scores["faster"]["rung"].tolist() == scores["plain"]["rung"].tolist() == [1, 2, 3, 4]
@@ -177,34 +151,37 @@ def test_a_search_from_end_to_end() -> None:
     # The rule by hand: the last two are of another kind, and two points are asked for.
     lead = table.loc["faster", "y_purity"] - table.loc["as_it_is", "y_purity"]
     assert table.index[table["chosen"]].tolist() == ["faster" if lead >= 0.02 else "as_it_is"]
-    for part in ("Take the trial of the highest purity of y", "`training.lr` = 0.005", "No other trial leads by two"):
-        assert part in text
+    assert all(
+        part in text
+        for part in ("Take the trial of the highest purity", "`training.lr` = 0.005", "No other trial leads")
+    )
 
-    # Another rule after the fact: every trial has to be run again.
-    change(lambda values: values["rule"].update(lead=0.0))
+    Path("search.yaml").write_text(TINY.replace("lead: 0.02", "lead: 0.0") + OTHERS)  # a rule after the fact
     with pytest.raises(VlacError, match="trial as_it_is 0: its parameters have changed"):
         run("search")
 
 
 def test_a_trial_is_never_trained_on_the_hold_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
+    vlac = kinds()["vlac"]
+    real_fit, real_encode = vlac.fit, vlac.encode
+    seen: list[Any] = []
 
-    def fit(self: Any, images: np.ndarray, *others: Any, of: Any = kinds()["vlac"].fit) -> Any:
-        seen["fit"] = images
-        return of(self, images, *others)
+    def fit(self: Any, images: np.ndarray, *others: Any) -> Any:
+        seen.append(images)
+        return real_fit(self, images, *others)
 
-    def encode(self: Any, images: np.ndarray, of: Any = kinds()["vlac"].encode) -> Any:
-        seen["encoded"] = [*seen.get("encoded", []), (images, of(self, images))]
-        return seen["encoded"][-1][1]
+    def encode(self: Any, images: np.ndarray) -> Any:
+        seen.append((images, real_encode(self, images)))
+        return seen[-1][1]
 
-    monkeypatch.setattr(kinds()["vlac"], "fit", fit)
-    monkeypatch.setattr(kinds()["vlac"], "encode", encode)
+    monkeypatch.setattr(vlac, "fit", fit)
+    monkeypatch.setattr(vlac, "encode", encode)
     job = run("faster")
-    (fitted, on_fit), (held, on_held) = seen["encoded"]
+    trained, (fitted, on_fit), (held, on_held) = seen
     split = Split.load(Path("data/tiny/train.npz"))
     labels = {image.tobytes(): label for image, label in zip(split.images, split.labels, strict=True)}
-    assert (len(seen["fit"]), len(held)) == (300, 100)
-    assert {image.tobytes() for image in seen["fit"]}.isdisjoint(image.tobytes() for image in held)
+    assert (len(trained), len(held)) == (300, 100)
+    assert {image.tobytes() for image in trained}.isdisjoint(image.tobytes() for image in held)
     # Purity of y by hand, from the labels of exactly those images.
     t_fit, t_held = (np.array([labels[image.tobytes()] for image in part]) for part in (fitted, held))
     purity = accuracy(on_held.y[3], t_held, majority_mapping(on_fit.y[3], t_fit, 12, 10))
@@ -212,18 +189,17 @@ def test_a_trial_is_never_trained_on_the_hold_out(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverges(self: Any, images: np.ndarray, seed: int, job: Any) -> None:
+        job.epoch({"epoch": 1, "elbo": 1.0})
+        raise DivergedError("It became NaN.")
+
     run("as_it_is")
     monkeypatch.setattr(kinds()["vlac"], "fit", diverges)
     (row,) = read_csv(run("faster").output("scores.csv")).to_dict("records")
     assert (row["failed_in_epoch"], row["images_seen"]) == (2, 300)
     run("search")
-    text = Path("reports/search.md").read_text()
-    assert "failed (1 of 1)" in text
-    assert "NaN in epoch 2" in text
-    assert pd.read_csv("reports/search.csv").set_index("trial")["chosen"].to_dict() == {
-        "as_it_is": True,
-        "faster": False,
-    }
+    assert all(part in Path("reports/search.md").read_text() for part in ("failed (1 of 1)", "NaN in epoch 2"))
+    assert pd.read_csv("reports/search.csv")["chosen"].tolist() == [True, False]
 
 
 @pytest.mark.slow
@@ -234,13 +210,11 @@ def test_in_snakemake_a_search_is_run_where_asked_for_and_stale_trial_by_trial(f
     assert said.strip().splitlines()[-1].startswith("error: search.yaml rests on presets/svhn_small.yaml, but")
     shutil.copy(ROOT / "presets/searches/tiny.yaml", project.folder / "search.yaml")
     trials = {"trial --model as_it_is --seed 0", "trial --model faster --seed 0"}
-    assert project.planned("reports/search.md") == {"download", "prepare", "search", *trials}
     project.snakemake("reports/search.md")
     assert project.planned("reports/search.md") == set()
     for old, new, rerun in (
-        ("lead: 0.02", "lead: 0.5", {*trials, "search"}),
         ("text: Take", "text: Choose", {"search"}),
-        ("lr: 5.0e-3", "lr: 6.0e-3", {max(trials), "search"}),
+        ("lr: 5.0", "lr: 6.0", {max(trials), "search"}),
     ):
         (project.folder / "search.yaml").write_text(TINY.replace(old, new))
         assert project.planned("reports/search.md") == rerun, new

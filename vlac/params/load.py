@@ -52,7 +52,8 @@ def read_yaml(path: Path) -> tuple[Any, Lines]:
         VlacError: the file is missing or no YAML, or a key is given twice. Or the reader is not installed.
     """
     try:
-        from ruamel.yaml import YAML, YAMLError  # here, because a compute node may lack it
+        from ruamel.yaml import YAML  # here, because a compute node may lack it
+        from ruamel.yaml.error import YAMLError
     except ImportError:
         raise VlacError(
             f"ruamel.yaml is not installed, so {path} cannot be read.",

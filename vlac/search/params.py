@@ -157,7 +157,7 @@ def _values(search: Search, trial: Trial, base: Params) -> dict[str, Any]:
 def _lines(trial: Trial, index: int, lines: Lines) -> Lines:
     """Return the lines of search.yaml on which the values stand that `_values` puts into the base."""
     here = ("trials", index)
-    at: Lines = {("data",): lines["holdout",], ("data", "holdout"): lines["holdout",], ("models",): lines[here]}
+    at: Lines = {("data",): lines["holdout",], ("data", "holdout"): lines["holdout",], (): lines[here]}
     moved: dict[tuple[str | int, ...], tuple[str, ...]] = {(*here, "model"): ("models", trial.name)}
     for key in trial.set:
         parts = moved[*here, "set", key] = tuple(key.split("."))

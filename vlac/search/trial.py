@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from vlac.data.holdout import hold_out
-from vlac.data.split import DIGITS, Split, from_labels
+from vlac.data.split import DIGITS, Split, from_labels, hold_out
 from vlac.errors import DivergedError
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi
 from vlac.evaluation.probing import best_rung, probe_codes

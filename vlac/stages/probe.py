@@ -20,6 +20,7 @@ def probe(job: Job, params: Params, origin: Origin) -> None:
     Raises:
         VlacError: the hold-out is not smaller than the training split.
     """
+    assert job.seed is not None
     images, trained = map(Path, origin.inputs)
     train = Split.load(images)
     held, fit = hold_out(params.data.holdout, len(train))

@@ -69,7 +69,9 @@ onstart:
     except VlacError as error:
         raise WorkflowError(str(error)) from None
     if requested() != STALE:
-        raise WorkflowError("Results changed while this run was planned. Nothing was run: give the same command again.")
+        raise WorkflowError(
+            "Results changed while this run was planned. Nothing was run: give the same command again."
+        )
 
 
 def gpus(wildcards, training=PARAMS.training) -> int:
