@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_up import ROOT, tiny_params
+from project import Project
 
 from vlac.data.split import Split
 from vlac.errors import VlacError
@@ -51,6 +52,14 @@ def test_code_in_a_file_is_refused_and_not_run(
     with pytest.raises(VlacError, match="file is damaged"):
         read(tmp_path / "file")
     assert not sprung.exists()
+
+
+def test_a_name_in_params_reaches_no_shell(tmp_path: Path) -> None:
+    """DVC fills its commands from params.yaml without asking the schema; its first stage does."""
+    project = Project.make(tmp_path)
+    project.change("models", to={"$(touch sprung)": {"kind": "gmdgm", "K": 12, "z": 4}})
+    assert "should match pattern" in project.run("dvc", "repro", fails=True)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_servers_of_the_documentation_listen_on_this_machine_alone() -> None:

@@ -1,4 +1,4 @@
-"""What every job asks of a node, and that profiles/slurm is understood; tests/slurm/prove.py tries it on a real Slurm."""
+"""What every job asks of a node, and that profiles/slurm is understood; tests/slurm/prove.py tries a real Slurm."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from project import Project
 HEAVY = ("train", "probe", "evaluate")
 
 Asked = dict[str, dict[str, str]]
-"""Rule, threads and resources of each job, by its command."""
+"""Threads and resources of each job, by its command."""
 
 
 @pytest.fixture
@@ -29,9 +29,7 @@ def asked(project: Project, *options: str) -> Asked:
         if command := re.search(r"^Shell command: python -m vlac (.*)$", job, re.MULTILINE):
             resources = dict(re.findall(r"(\w+)=([^,\s]+)", job.partition("resources:")[2].partition("\n")[0]))
             threads = re.search(r"^ *threads: (\d+)$", job, re.MULTILINE)
-            rule = re.search(r"^(local)?rule \w+:$", job, re.MULTILINE)
-            assert rule
-            found[command[1]] = resources | {"threads": threads[1] if threads else "1", "local": rule[1] or ""}
+            found[command[1]] = resources | {"threads": threads[1] if threads else "1"}
     return found
 
 
@@ -46,7 +44,6 @@ def test_every_job_says_what_it_needs(device: str, cards: str, project: Project)
         assert 10 <= int(needs["runtime"]) <= 24 * 60, command
         assert needs["threads"] == ("3" if stage in (*HEAVY, "figures") else "1"), command
         assert needs.get("gpu", "0") == (cards if stage in HEAVY else "0"), command
-        assert bool(needs["local"]) == (stage in ("download", "rung", "table")), command
 
 
 def test_memory_grows_with_the_images(project: Project) -> None:

@@ -19,7 +19,7 @@ from vlac.params.view import Asked
 from vlac.workflow.jobs import STAGES, VLAE, Job, jobs
 from vlac.workflow.lock import whole_folder
 from vlac.workflow.manifest import Origin
-from vlac.workflow.requests import write_requests
+from vlac.workflow.requests import write_requests, write_rungs
 from vlac.workflow.run import run_job
 from vlac.workflow.stale import sort_out
 
@@ -187,6 +187,7 @@ def _work(options: argparse.Namespace) -> int:
     from vlac.workflow.work import chosen_stages, work
 
     with whole_folder():
+        write_rungs(load_params())
         return work(_asked(False), chosen_stages(options.stages), options.minutes)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import yaml
+from torch import load
 
 from tests.project import ROOT, Project
 from vlac.files import sha256
@@ -159,6 +160,13 @@ class Copy:
                     found.append(process)
         return found
 
+    def epoch(self, job: Job) -> int:
+        """Return the last epoch that the checkpoint of a training holds, 0 without one."""
+        try:
+            return int(load(self.folder / job.checkpoint, map_location="cpu", weights_only=True)["epoch"])
+        except FileNotFoundError:
+            return 0
+
     def wrong(self) -> list[str]:
         """Return the declared outputs that have other bytes than those of the undisturbed run."""
         there = {path: (self.folder / path) for path in self.base.truth}
@@ -203,6 +211,10 @@ class Running:
         except subprocess.TimeoutExpired:
             self.signal_group(signal.SIGKILL)
             raise AssertionError(f"it hangs:\n{self.said[-3000:]}") from None
+
+    def reach(self, moment: Callable[[], object]) -> None:
+        """Wait for the moment, or for the end."""
+        wait_for(lambda: moment() or self.process.poll() is not None)
 
     def signal_group(self, how: signal.Signals) -> None:
         """Send a signal to it and all that it has started."""
