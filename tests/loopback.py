@@ -1,83 +1,125 @@
-"""A file server on this machine that misbehaves on request, for the tests of fetching."""
+"""A web server on this machine that misbehaves on request: an answer is a function of the request."""
 
+import re
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+Answer = Callable[["Request"], None]
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request, which the server's page answers."""
+
+    page: "Page"
+
+    def do_GET(self) -> None:
+        """Answer as the page does at present."""
+        self.page.asked.append(self.headers["Range"])
+        with suppress(ConnectionError):  # of a client that has had enough
+            self.page.answer(self)
+
+    do_POST = do_GET
+
+    def say(self, status: int, **headers: object) -> None:
+        """Send status and headers; `content_length=3` becomes Content-Length."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def sends(after: int | None = None, ranges: bool = True, shift: int = 0, pause: float = 0.0, hold: float = 0) -> Answer:
+    """Send the file as it was asked for.
+
+    Args:
+        after: bytes after which the answer ends too early.
+        ranges: whether the server knows ranges.
+        shift: error of the range that it sends.
+        pause: seconds after each byte.
+        hold: seconds for which the connection stays open after the last byte.
+    """
+
+    def answer(request: Request) -> None:
+        content = request.page.files.get(request.path.rpartition("/")[2])
+        if content is None:
+            request.send_error(404)
+            return
+        asked = re.fullmatch(r"bytes=(\d+)-", request.headers["Range"] or "")
+        start, total = int(asked[1]) + shift if asked and ranges else 0, len(content)
+        if start >= total:
+            request.say(416, content_range=f"bytes */{total}")
+        elif start:
+            request.say(206, content_length=total - start, content_range=f"bytes {start}-{total - 1}/{total}")
+        else:
+            request.say(200, content_length=total)
+        content = content[start:][:after]
+        for at in range(0, len(content), 1 if pause else total):
+            request.wfile.write(content[at : at + (1 if pause else total)])
+            time.sleep(pause)
+        time.sleep(hold)
+
+    return answer
+
+
+def says(status: int, text: bytes = b"", **headers: object) -> Answer:
+    """Send this, whatever was asked for."""
+
+    def answer(request: Request) -> None:
+        request.say(status, content_length=len(text), **headers)
+        request.wfile.write(text)
+
+    return answer
+
+
+honest = sends()
+web_page = says(200, b"<!DOCTYPE html><html><body>Please log in.</body></html>", content_type="text/html")
+
+
+def silent(_: Request) -> None:
+    """Take the request, and never answer."""
+    time.sleep(60)
+
+
+def in_turn(*answers: Answer) -> Answer:
+    """Give one answer after the other, and the last for ever."""
+    waiting = iter(answers[:-1])
+    return lambda request: next(waiting, answers[-1])(request)
+
 
 @dataclass
-class Server:
-    """What the server has and how it behaves, and what it was asked for."""
+class Page:
+    """What a server has by name, how it answers at present, and the Range header of each request that came."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
-    drop_after: list[int] = field(default_factory=list)  # bytes sent before each of the next answers breaks off
-    statuses: list[int] = field(default_factory=list)  # errors that the next answers are
-    knows_ranges: bool = True
-    says_total: bool = True  # whether 416 comes with the size
-    sends_on: dict[str, str] = field(default_factory=dict)  # file -> the address that it is said to have now
-    shift: int = 0  # error of the range that it sends
-    kind: str | None = None  # the Content-Type
-    pause: float = 0.0  # seconds after each byte
-    moved: bool = False  # redirects every request to itself
-    asked: list[str | None] = field(default_factory=list)  # the Range header of each request
+    files: dict[str, bytes]
+    answer: Answer = honest
+    asked: list[str | None] = field(default_factory=list)
     url: str = ""
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    """Run a server on a free port; what it does follows the fields of the yielded state, at any time."""
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.asked.append(self.headers["Range"])
-            if self.path.lstrip("/") in state.sends_on:
-                self.send_response(302)
-                self.send_header("Location", state.sends_on[self.path.lstrip("/")])
-                self.end_headers()
-                return
-            content = state.files.get(self.path.lstrip("/"))
-            if state.statuses or content is None:
-                self.send_error(state.statuses.pop(0) if state.statuses else 404)
-                return
-            if state.moved:
-                self.send_response(302, "Found")
-                self.send_header("Location", self.path)
-                self.end_headers()
-                return
-            start = 0
-            if self.headers["Range"] and state.knows_ranges:
-                start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) + state.shift
-                if start >= len(content):
-                    self.send_response(416)
-                    if state.says_total:
-                        self.send_header("Content-Range", f"bytes */{len(content)}")
-                    self.end_headers()
-                    return
-                self.send_response(206)
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            else:
-                self.send_response(200)
-            self.send_header("Content-Length", str(len(content) - start))
-            if state.kind:
-                self.send_header("Content-Type", state.kind)
-            self.end_headers()
-            length = state.drop_after.pop(0) if state.drop_after else len(content)
-            with suppress(ConnectionError):  # of a client that waited long enough
-                for at in range(start, start + length) if state.pause else ():
-                    self.wfile.write(content[at : at + 1])
-                    time.sleep(state.pause)
-                if not state.pause:
-                    self.wfile.write(content[start : start + length])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+def serving(files: dict[str, bytes], answer: Answer = honest) -> Iterator[Page]:
+    """Run a server on a free port of this machine for the length of a `with` block."""
+    page = Page(files, answer)
+    handler = type("Handler", (Request,), {"page": page})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        http.daemon_threads, http.block_on_close = True, False
         threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        state.url = f"http://127.0.0.1:{http.server_port}"
-        yield state
+        page.url = f"http://127.0.0.1:{http.server_port}"
+        yield page
         http.shutdown()
+
+
+def free_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port

@@ -6,7 +6,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from fuzz import folders, mats, params, project, results
+from fuzz import folders, params, project, results
 from fuzz.campaign import campaign
 from fuzz.words import SPRUNG
 from hypothesis import strategies as st
@@ -16,7 +16,6 @@ from vlac.errors import VlacError
 KINDS = {
     "params": (params.files(params.PARAMS), params.plan, 120),
     "searches": (params.files(params.SEARCHES), params.search, 40),
-    "mats": (mats.files(), mats.read, 100),
     "folders": (folders.folders(), folders.download, 30),
     "results": (results.files(), results.read, 20),
 }

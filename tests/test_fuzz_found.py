@@ -1,4 +1,4 @@
-"""What fuzzing has found, each by the smallest file that shows it; of .mat files, in tests/test_data_mat.py."""
+"""What fuzzing has found, each by the smallest file that shows it; of .mat files, in tests/test_data_svhn.py."""
 
 import os
 import time
@@ -12,8 +12,8 @@ import tracked
 from tiny import tiny_spec, tiny_trainer
 
 from vlac.cli import main
-from vlac.data.download import locate
-from vlac.data.source import read_source
+from vlac.data.mat import read_source
+from vlac.data.svhn import locate
 from vlac.errors import VlacError
 from vlac.files import read_csv
 from vlac.models.ladder import Ladder

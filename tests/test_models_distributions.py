@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, Laplace, Normal, kl_divergence
 
-from vlac.models.distributions import gaussian_kl, gumbel_softmax, uniform_kl
-from vlac.models.likelihood import LIKELIHOODS
-from vlac.models.prior import Prior
+from vlac.models.distributions import Prior, gaussian_kl, gumbel_softmax, uniform_kl
+from vlac.models.objective import LIKELIHOODS
 
 
 def random(*shape, seed=0):

@@ -2,16 +2,23 @@
 
 import pytest
 import torch
-from tiny import MIXED, PLAIN, lively_ladder, tiny_images, tiny_input, tiny_spec
+from tiny import MIXED, PLAIN, lively_ladder, tiny_images, tiny_input, tiny_params, tiny_spec
 from torch.nn import functional as F
 
+from vlac.methods import kinds
 from vlac.models import ladder
-from vlac.models.ladder import Ladder, to_input
-from vlac.models.spec import Spec, gmdgm_spec, vlac_spec, vlae_spec
-from vlac.params.schema import GmDgm, Likelihood, Network, Vlac
+from vlac.models.ladder import Ladder, Spec, to_input
+from vlac.params.schema import Likelihood, Network
 
 NETWORK = Network(channels=[2, 3, 4], hidden=5, z=[6, 7, 8, 9])
 LIKELIHOOD = Likelihood(form="laplace", scale=0.1)
+PARAMS = tiny_params().model_copy(update={"network": NETWORK, "likelihood": LIKELIHOOD})
+
+
+def spec_of(kind, rung, **settings):
+    """The spec of a method of `PARAMS` around a rung."""
+    method = kinds()[kind]
+    return method(method.Settings(kind=kind, **settings), PARAMS, rung).spec()
 
 
 @torch.no_grad()
@@ -87,9 +94,9 @@ def test_every_latent_reaches_the_image_and_images_are_colours():
 @pytest.mark.parametrize("rung", [1, 2, 3, 4])
 def test_the_gmdgm_is_made_of_the_rung_s_own_sub_networks(rung):
     """Every parameter has its namesake in the ladder; only where the decoder joins two rungs it is narrower."""
-    alone = Ladder(gmdgm_spec(GmDgm(kind="gmdgm", K=3, z=NETWORK.z[rung - 1]), rung, NETWORK, LIKELIHOOD))
+    alone = Ladder(spec_of("gmdgm", rung, K=3, z=NETWORK.z[rung - 1]))
     K = [3 if each == rung else 1 for each in PLAIN]
-    whole = Ladder(vlac_spec(Vlac(kind="vlac", K=K), rung, NETWORK, LIKELIHOOD)).state_dict()
+    whole = Ladder(spec_of("vlac", rung, K=K)).state_dict()
     assert (alone.rungs, alone.mixture_rungs, alone.main_rung) == ((rung,), (rung,), rung)
     assert len(alone.side) == 0
     assert set(alone.trunk) == {str(below) for below in range(1, rung)}
@@ -106,7 +113,7 @@ def test_the_gmdgm_is_made_of_the_rung_s_own_sub_networks(rung):
         name: value for name, value in whole.items() if not name.startswith("climbs.") and name in alone.state_dict()
     }
     alone.load_state_dict(shared, strict=False)
-    ladder_of_all = Ladder(vlac_spec(Vlac(kind="vlac", K=K), rung, NETWORK, LIKELIHOOD))
+    ladder_of_all = Ladder(spec_of("vlac", rung, K=K))
     ladder_of_all.load_state_dict(whole)
     with torch.no_grad():
         torch.testing.assert_close(alone.eval().encode(x)[rung].q, ladder_of_all.eval().encode(x)[rung].q)
@@ -117,20 +124,25 @@ def test_the_gmdgm_is_made_of_the_rung_s_own_sub_networks(rung):
     ("rung", "K"), [(1, [50, 5, 1, 1]), (2, [1, 50, 5, 1]), (3, [1, 5, 50, 1]), (4, [1, 5, 1, 50])]
 )
 def test_vlac_moves_its_largest_mixture_to_the_rung_asked_for(rung, K):
-    model = Vlac(kind="vlac", K=[1, 5, 50, 1])
-    spec = vlac_spec(model, rung, NETWORK, LIKELIHOOD)
+    spec = spec_of("vlac", rung, K=[1, 5, 50, 1])
     assert [spec.K[each] for each in (1, 2, 3, 4)] == K
     assert spec.main_rung == rung
     assert spec.z == {1: 6, 2: 7, 3: 8, 4: 9}  # sizes belong to the rungs and stay
-    assert model.K == [1, 5, 50, 1]
 
 
 def test_specs_say_what_the_parameters_say():
-    vlae = vlae_spec(NETWORK, LIKELIHOOD)
+    vlae = spec_of("vlae", 0)
     assert (vlae.K, vlae.mixture_rungs, vlae.rungs) == (PLAIN, (), (1, 2, 3, 4))
-    gmdgm = gmdgm_spec(GmDgm(kind="gmdgm", K=7, z=11), 2, NETWORK, LIKELIHOOD)
-    assert gmdgm == Spec({2: 7}, {2: 11}, (2, 3, 4), 5, "laplace", 0.1)
-    assert Spec.from_dict(gmdgm.to_dict()) == gmdgm
+    assert spec_of("gmdgm", 2, K=7, z=11) == Spec({2: 7}, {2: 11}, (2, 3, 4), 5, "laplace", 0.1)
+
+
+def test_clusters_given_from_elsewhere_take_the_place_of_the_rung_s_own():
+    model, x = lively_ladder(tiny_spec(MIXED)), tiny_input(4)
+    given = torch.tensor([[0.1, 0.1, 0.8]]).log().expand(4, 3)
+    posteriors = model.encode(x, log_q={3: given})
+    assert torch.equal(posteriors[3].log_q, given)
+    torch.testing.assert_close(posteriors[3].mean, posteriors[3].mean_by_cluster[:, 2])
+    assert torch.equal(posteriors[2].log_q, model.encode(x)[2].log_q)
 
 
 def test_images_become_colours_in_channels_last():

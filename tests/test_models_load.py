@@ -1,48 +1,47 @@
-"""Files of weights: whole, reproducible, and harmless to open."""
+"""Files of trained methods: intact, reproducible, and harmless to open."""
 
 import pickle
 
 import pytest
 import torch
-from tiny import lively_ladder, tiny_input, tiny_spec
+from tiny import SETTINGS, lively_ladder, tiny_input, tiny_method, tiny_params, tiny_spec
 
 from vlac.errors import VlacError
-from vlac.models.ladder import Ladder
-from vlac.models.load import load_models, save_models
-
-SPEC = tiny_spec()
+from vlac.models.load import load_method, save_method, write_archive
 
 
 @pytest.fixture(scope="module")
-def models():
-    return {seed: lively_ladder(SPEC, seed) for seed in (0, 7)}
+def method():
+    trained = tiny_method("vlac")
+    trained.model = lively_ladder(trained.spec())
+    return trained
 
 
 @pytest.fixture
-def file(tmp_path, models):
-    path = tmp_path / "model.pt"
-    save_models(path, SPEC, {seed: model.state_dict() for seed, model in models.items()})
-    return path
+def file(tmp_path, method):
+    save_method(tmp_path / "model.pt", method)
+    return tmp_path / "model.pt"
+
+
+def content_of(method):
+    return {"kind": "vlac", "settings": {"kind": "vlac"} | SETTINGS["vlac"], "state": method.state()}
 
 
 @torch.no_grad()
-def test_what_was_saved_is_loaded(file, models):
-    loaded = load_models(file)
-    assert list(loaded) == [0, 7]
-    for seed, model in loaded.items():
-        assert isinstance(model, Ladder)
-        assert not model.training
-        assert model.spec == SPEC
-        ours, theirs = model.encode(tiny_input(3)), models[seed].encode(tiny_input(3))
-        for rung in model.rungs:
-            assert torch.equal(ours[rung].mean, theirs[rung].mean)
-            assert torch.equal(model.prior(rung).std, models[seed].prior(rung).std)
-    assert not torch.equal(loaded[0].prior(3).mean, loaded[7].prior(3).mean)
+def test_what_was_saved_is_loaded(file, method):
+    loaded = load_method(file, tiny_params())
+    assert (type(loaded), loaded.settings, loaded.rung) == (type(method), method.settings, 3)
+    assert not loaded.model.training
+    assert loaded.model.spec == method.model.spec
+    ours, theirs = loaded.model.encode(tiny_input(3)), method.model.encode(tiny_input(3))
+    for rung in (1, 2, 3, 4):
+        assert torch.equal(ours[rung].mean, theirs[rung].mean)
+        assert torch.equal(loaded.model.prior(rung).std, method.model.prior(rung).std)
 
 
-def test_equal_models_have_equal_bytes_under_any_name(file, tmp_path):
+def test_equal_methods_have_equal_bytes_under_any_name(file, tmp_path):
     again = tmp_path / "elsewhere" / "other.name"
-    save_models(again, SPEC, {seed: model.state_dict() for seed, model in load_models(file).items()})
+    save_method(again, load_method(file, tiny_params()))
     assert again.read_bytes() == file.read_bytes()
 
 
@@ -56,15 +55,15 @@ class Trap:
         return open, (str(self.path), "w")
 
 
-@pytest.mark.parametrize("place", ["whole", "spec", "weights", "pickle"])
-def test_code_in_a_file_is_refused_and_not_run(place, file, tmp_path, models):
+@pytest.mark.parametrize("place", ["everything", "spec", "weights", "pickle"])
+def test_code_in_a_file_is_refused_and_not_run(place, file, tmp_path, method):
     sprung = tmp_path / "sprung"
-    content = {"spec": SPEC.to_dict(), "weights": {0: models[0].state_dict()}}
+    content = content_of(method)
     match place:
         case "spec":
-            content["spec"]["likelihood"] = Trap(sprung)
+            content["state"]["spec"]["likelihood"] = Trap(sprung)
         case "weights":
-            content["weights"][1] = {"x": Trap(sprung)}
+            content["state"]["weights"]["x"] = Trap(sprung)
         case _:
             content = Trap(sprung)
     if place == "pickle":
@@ -72,9 +71,9 @@ def test_code_in_a_file_is_refused_and_not_run(place, file, tmp_path, models):
     else:
         torch.save(content, file)
     with pytest.raises(VlacError, match="damaged or is no model"):
-        load_models(file)
+        load_method(file, None)
     assert not sprung.exists()
-    if place == "whole":  # the trap is a real one
+    if place == "everything":  # the trap is a real one
         torch.load(file, weights_only=False).close()
         assert sprung.exists()
 
@@ -84,36 +83,37 @@ def test_a_file_cut_anywhere_is_refused(file):
     for length in (0, 1, 100, len(content) // 2, len(content) - 1):
         file.write_bytes(content[:length])
         with pytest.raises(VlacError, match="damaged"):
-            load_models(file)
+            load_method(file, None)
 
 
-def test_one_wrong_bit_in_the_weights_is_refused(file, models):
+def test_one_wrong_bit_in_the_weights_is_refused(file, method):
     content = bytearray(file.read_bytes())
-    weight = models[0].heads["3"].gaussian.weight.detach().numpy().tobytes()
+    weight = method.model.heads["3"].gaussian.weight.detach().numpy().tobytes()
     content[content.index(weight) + len(weight) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(VlacError, match="damaged"):
-        load_models(file)
+        load_method(file, None)
 
 
 @pytest.mark.parametrize(
-    "content",
+    "change",
     [
-        [1, 2],
-        {"weights": {}},
-        {"spec": {"K": {9: 2}}, "weights": {}},
-        {"spec": SPEC.to_dict() | {"K": {9: 2}}, "weights": {0: {}}},
-        {"spec": SPEC.to_dict(), "weights": {0: {}}},
-        {"spec": tiny_spec(z=3).to_dict(), "weights": {0: Ladder(SPEC).state_dict()}},
+        lambda content: [1, 2],
+        lambda content: {"kind": "vlac"},
+        lambda content: content | {"kind": "other"},
+        lambda content: content | {"settings": {"kind": "vlac", "K": [1, 1, 1, 1]}},
+        lambda content: content | {"state": {"spec": {"K": {9: 2}}, "weights": {}}},
+        lambda content: content | {"state": content["state"] | {"weights": {}}},
+        lambda content: content | {"state": content["state"] | {"spec": vars(tiny_spec(z=3))}},
     ],
-    ids=["list", "no spec", "half a spec", "a rung that is not there", "no weights", "weights of another spec"],
+    ids=["list", "no settings", "no kind of ours", "no settings of ours", "half a spec", "no weights", "another spec"],
 )
-def test_another_file_of_torch_is_refused(content, file):
-    torch.save(content, file)
+def test_another_file_of_torch_is_refused(change, file, method):
+    write_archive(file, change(content_of(method)))
     with pytest.raises(VlacError, match="no model of this package"):
-        load_models(file)
+        load_method(file, None)
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
     with pytest.raises(VlacError, match=r"missing\. Train it first: `snakemake"):
-        load_models(tmp_path / "model.pt")
+        load_method(tmp_path / "model.pt", None)

@@ -4,11 +4,10 @@ import math
 
 import pytest
 import torch
-from tiny import MIXED, PLAIN, lively_ladder, tiny_input, tiny_spec
+from tiny import MIXED, PLAIN, bound_of, lively_ladder, tiny_input, tiny_spec
 from torch.distributions import Categorical, Normal, kl_divergence
 
 from vlac.models import ladder
-from vlac.models.objective import bound
 
 
 def generator(seed=0):
@@ -35,7 +34,7 @@ def test_with_every_k_at_one_the_bound_and_its_gradient_are_the_vlae_s(kl_z):
     x, source = tiny_input(6), generator()
     noise = [torch.randn(6, 2, generator=source) for _ in range(4)]
     truth = vlae_elbo(model, x, noise)
-    ours = bound(model, x, 0.5, kl_z, generator())
+    ours = bound_of(model, x, 0.5, kl_z, generator())
     assert ours.kl_y == {}
     assert [len(ours.kl_z), min(term.min().item() for term in ours.kl_z.values()) > 0] == [4, True]
     torch.testing.assert_close(ours.elbo, truth)
@@ -60,7 +59,7 @@ def test_vlac_without_a_difference_between_its_clusters_is_the_vlae_and_kl_y(kl_
     # Gumbel noise of its own, so that both models draw equal noise for z.
     monkeypatch.setattr(ladder, "gumbel_softmax", lambda log_q, t, _, draw=ladder.gumbel_softmax: draw(log_q, t))
     x = tiny_input(6)
-    plain, mixed = bound(vlae, x, 0.5, kl_z, generator()), bound(vlac, x, 0.5, kl_z, generator())
+    plain, mixed = bound_of(vlae, x, 0.5, kl_z, generator()), bound_of(vlac, x, 0.5, kl_z, generator())
     torch.testing.assert_close(mixed.log_likelihood, plain.log_likelihood)
     for rung in (1, 2, 3, 4):
         torch.testing.assert_close(mixed.kl_z[rung], plain.kl_z[rung])
@@ -70,7 +69,7 @@ def test_vlac_without_a_difference_between_its_clusters_is_the_vlae_and_kl_y(kl_
 
 
 def test_weights_scale_the_terms_that_they_name():
-    terms = bound(lively_ladder(tiny_spec(MIXED)), tiny_input(3), 0.5, "sampled", generator())
+    terms = bound_of(lively_ladder(tiny_spec(MIXED)), tiny_input(3), 0.5, "sampled", generator())
     expected = terms.log_likelihood - 2 * terms.kl_z[2] - 0.5 * terms.kl_z[4] - 3 * (terms.kl_y[2] + terms.kl_y[3])
     torch.testing.assert_close(terms.weighted({1: 0.0, 2: 2.0, 3: 0.0, 4: 0.5}, 3.0), expected)
     torch.testing.assert_close(terms.weighted(dict.fromkeys(PLAIN, 1.0), 1.0), terms.elbo)

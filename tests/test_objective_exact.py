@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
-from tiny import MIXED, lively_ladder, tiny_input, tiny_spec
+from tiny import MIXED, bound_of, lively_ladder, tiny_input, tiny_spec
 from torch.distributions import Categorical, Normal, kl_divergence
 from torch.nn import functional as F
 
 from vlac.models import ladder
-from vlac.models.objective import KL_Z, bound
+from vlac.models.objective import KL_Z
 
 
 def generator(seed=0):
@@ -27,7 +27,7 @@ def enumerated_bound(model, x, draws, monkeypatch):
             patch.setattr(
                 ladder, "_choose", lambda q, *_, y=y: F.one_hot(torch.tensor(y[q.shape[1]]), q.shape[1]) + 0 * q
             )
-            terms = bound(model, x.expand(draws, 3, 32, 32), None, "sampled", source)
+            terms = bound_of(model, x.expand(draws, 3, 32, 32), None, "sampled", source)
         weight, kl_z, kl_y = 1.0, 0.0, 0.0
         for rung, posterior in terms.posteriors.items():
             prior, k = model.prior(rung), y[model.K[rung]] if model.K[rung] > 1 else 0
@@ -43,7 +43,7 @@ def enumerated_bound(model, x, draws, monkeypatch):
 @torch.no_grad()
 def gumbel_estimate(model, x, temperature, draws):
     """The same three terms from Gumbel samples, KL_z by both estimators: mean and standard error, each (4,)."""
-    terms = bound(model, x.expand(draws, 3, 32, 32), temperature, "sampled", generator(1))
+    terms = bound_of(model, x.expand(draws, 3, 32, 32), temperature, "sampled", generator(1))
     kl_z = {name: sum(f(p, model.prior(rung)) for rung, p in terms.posteriors.items()) for name, f in KL_Z.items()}
     each = torch.stack([terms.log_likelihood, kl_z["sampled"], sum(terms.kl_y.values()), kl_z["enumerated"]])
     return each.mean(1), each.std(1) / math.sqrt(draws)

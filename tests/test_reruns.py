@@ -96,7 +96,6 @@ PARAMETERS: dict[str, tuple[tuple[str, ...], object, set[str]]] = {
     "hold-out": (("data", "holdout"), 90, {"probe", "rung", "table"}),
     "K of the probe": (("probe", "K"), 9, {"probe", "rung", "table"}),
     "neighbours": (("evaluation", "neighbours"), 9, {"probe", "rung", "evaluate", "table"}),
-    "test images": (("data", "digits", "test"), 150, {"download", "prepare", "evaluate", "figures", "table"}),
 }
 
 

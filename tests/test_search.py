@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from vlac import cli
-from vlac.data.holdout import hold_out
-from vlac.data.split import Split
+from vlac.data.split import Split, hold_out
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.files import read_csv

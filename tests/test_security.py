@@ -1,6 +1,5 @@
 """What comes from outside (files, folders, addresses, parameters) is data: none of it is run, or written elsewhere."""
 
-import dataclasses
 import pickle
 import shutil
 import subprocess
@@ -14,11 +13,10 @@ import torch
 import yaml
 from dvc.repo import Repo
 from engines import Project
-from loopback import serving
 from tiny import tiny_project, tiny_trainer
 
-from vlac.data import download, fetch
 from vlac.data.split import Split, with_factors
+from vlac.data.svhn import locate
 from vlac.errors import VlacError
 from vlac.files import write_text
 from vlac.models.pretext import Pretext as Network
@@ -176,26 +174,10 @@ def test_a_link_in_a_pack_is_not_followed(pack: Path, tmp_path: Path) -> None:
     assert not any("who unpacks" in path.read_text(errors="ignore") for path in Path().rglob("*") if path.is_file())
 
 
-def test_what_an_official_page_sends_is_held_against_its_checksum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(fetch, "PAUSES", ())
-    with serving() as server:
-        server.files["test_32x32.mat"] = b"MATLAB 5.0 MAT-file of somebody else"
-        monkeypatch.setattr(download, "PAGE", server.url)
-        official = dataclasses.replace(download.OFFICIAL["test"], size=None)  # else the length alone gives it away
-        monkeypatch.setitem(download.OFFICIAL, "test", official)
-        with pytest.raises(VlacError, match="arrived with the MD5 checksum"):
-            download.locate(None, ["test"], tmp_path / "raw")
-    assert not list((tmp_path / "raw").rglob("*.mat*"))
-
-
 @pytest.mark.parametrize("source", ["file:///etc", "ftp://host/x", "data:x,y://", "FILE:///etc"])
 def test_files_come_from_folders_and_by_http_alone(source: str, tmp_path: Path) -> None:
     with pytest.raises(VlacError, match="neither an http"):
-        download.locate(source, ["test"], tmp_path)
+        locate(source, ["test"], tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from loopback import serving
+from loopback import says, serving
 from tracked import ONE_LAYER, finish, project, row, shown
 
 from vlac import tracking
@@ -92,8 +92,7 @@ def test_a_damaged_store_is_made_anew_once_it_is_moved_away_as_the_error_says(fo
 
 
 def test_what_is_behind_an_error_is_said_in_few_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving() as server:
-        server.statuses = [500] * 20
+    with serving({}, says(500)) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         with pytest.raises(Exception, match="failed with exception") as caught:
             store.open_store()

@@ -1,4 +1,4 @@
-"""Ladders, images and trainings small enough to enumerate, integrate and finish within a test."""
+"""Ladders, images, methods and trainings small enough to enumerate, integrate and finish within a test."""
 
 from pathlib import Path
 from typing import Any
@@ -9,29 +9,60 @@ import yaml
 
 from vlac.data.split import from_labels
 from vlac.files import write_json, write_text
-from vlac.models.ladder import Ladder, to_input
-from vlac.models.objective import bound
-from vlac.models.spec import Spec
-from vlac.params import load_params
-from vlac.params.schema import Objective, Training
-from vlac.training import Trainer
+from vlac.methods import kinds
+from vlac.methods.base import Job, Method
+from vlac.models.ladder import Ladder, Spec, to_input
+from vlac.models.objective import Bound, bound
+from vlac.params.load import load_params
+from vlac.params.schema import Params
+
+ROOT = Path(__file__).parents[1]
 
 PLAIN = {1: 1, 2: 1, 3: 1, 4: 1}
 MIXED = {1: 1, 2: 2, 3: 3, 4: 1}
 
 IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
-OBJECTIVE = Objective(
-    kl_z="sampled",
-    kl_z_weight=[1.0, 1.0, 1.0, 1.0],
-    kl_y_weight=1.0,
-    kl_z_warmup=0.5,
-    kl_y_warmup=0.5,
-    temperature_start=1.0,
-    temperature_end=0.5,
-    temperature_until=1.0,
-)
-TRAINING = Training(epochs=3, batch=16, lr=2e-3, lr_prior=2e-2, precision="float32", device="cpu", threads=1, at_once=1)
-STEPS = 2  # per epoch, of 40 images: 8 are left out
+STEPS = 2  # per epoch, of 40 images in batches of 16: 8 are left out
+
+PRETEXT = {"channels": [4, 4, 4], "hidden": 8, "epochs": 3, "batch": 16, "lr": 1e-3, "shift": 2.0, "polarity": True}
+PRETEXT |= {"size": 5, "neighbours": 3, "cluster_epochs": 2, "weight": 10.0}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "vlac": {"K": [1, 2, 3, 1]},
+    "gmdgm": {"K": 3, "z": 2},
+    "vlae": {},
+    "kmeans": {"K": 3},
+    "vlac_plus": {"K": [1, 2, 3, 1], "pretext": PRETEXT},
+}
+"""Small settings of every kind."""
+
+
+def tiny_values(**training: Any) -> dict[str, Any]:
+    """Return the content of a params.yaml with tiny networks; keywords change single training parameters."""
+    values = load_params(ROOT / "presets/tiny.yaml").model_dump(mode="json")
+    values["network"] = {"channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}
+    values["likelihood"] = {"form": "gaussian", "scale": 1.0}
+    values["objective"] |= {"kl_z": "sampled", "kl_z_warmup": 0.5, "kl_y_warmup": 0.5, "temperature_until": 1.0}
+    values["training"] |= {"epochs": 3, "batch": 16, "lr": 2e-3, "lr_prior": 2e-2, "threads": 1}
+    values["training"] |= {"device": "cpu", "precision": "float32"} | training
+    values["models"] = {kind: {"kind": kind} | own for kind, own in SETTINGS.items() if kind != "vlae"}
+    return values
+
+
+def tiny_params(scale: float = 1.0, **training: Any) -> Params:
+    """Return `tiny_values` validated, with the given scale of the likelihood."""
+    return Params.model_validate(tiny_values(**training) | {"likelihood": {"form": "gaussian", "scale": scale}})
+
+
+def tiny_method(kind: str = "vlac", params: Params | None = None) -> Method:
+    """Return an untrained method of small settings, around rung 3."""
+    method = kinds()[kind]
+    return method(method.Settings(kind=kind, **SETTINGS[kind]), params or tiny_params(), 3)
+
+
+def tiny_job(path: Path, identity: dict[str, str] = IDENTITY, **told: Any) -> Job:
+    """Return what a training is given beside images and seed, with its checkpoint at `path`."""
+    return Job("tiny", path, identity, **told)
 
 
 def tiny_spec(K: dict[int, int] = MIXED, z: int = 2, likelihood: str = "gaussian", scale: float = 1.0) -> Spec:
@@ -51,6 +82,13 @@ def tiny_input(count: int, seed: int = 0) -> torch.Tensor:
     return to_input(torch.from_numpy(tiny_images(count, seed)))
 
 
+def bound_of(
+    model: Ladder, x: torch.Tensor, temperature: float | None, kl_z: str, generator: torch.Generator | None = None
+) -> Bound:
+    """Return the bound at the model's own posteriors."""
+    return bound(model, x, model.encode(x, temperature, generator), kl_z, generator)
+
+
 def lively_ladder(spec: Spec, seed: int = 0) -> Ladder:
     """Return a ladder in evaluation mode that is untrained, but in which every x, y and z makes a difference."""
     torch.manual_seed(seed)
@@ -68,34 +106,16 @@ def lively_ladder(spec: Spec, seed: int = 0) -> Ladder:
         norms = [module for module in model.modules() if hasattr(module, "running_var")]
         for norm in norms:
             norm.momentum = 1.0  # one pass makes the statistics of these images the running ones
-        bound(model, tiny_input(32), 0.5, "sampled")
+        bound_of(model, tiny_input(32), 0.5, "sampled")
         for norm in norms:
             norm.momentum = 0.1
     return model.eval()
 
 
-def tiny_trainer(
-    path: Path,
-    seed: int = 0,
-    spec: Spec | None = None,
-    count: int = 40,
-    identity: dict[str, str] = IDENTITY,
-    **training: Any,
-) -> Trainer:
-    """Return a trainer with its checkpoint at `path`; keywords change single training parameters."""
-    settings = TRAINING.model_copy(update=training)
-    images = torch.from_numpy(tiny_images(count))
-    return Trainer(spec or tiny_spec(MIXED), images, settings, OBJECTIVE, seed, path, identity)
-
-
 def tiny_project(folder: Path, epochs: int = 3) -> Path:
-    """Give a folder tiny parameters, the same 40 images and a settled rung: enough for the stage train; return it."""
-    values = load_params(Path(__file__).parents[1] / "params.yaml").model_dump(mode="json")
-    values["network"] = {"channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}
-    values["training"] |= {"epochs": epochs, "batch": 16, "threads": 1, "device": "cpu", "precision": "float32"}
-    values["models"] = {"vlac": {"kind": "vlac", "K": [1, 2, 3, 1]}, "gmdgm": {"kind": "gmdgm", "K": 3, "z": 4}}
-    values |= {"seeds": ["0-1", 2], "digit_rung": "auto"}
+    """Give a folder tiny parameters, 40 images and a settled rung: enough for the stage train; return it."""
+    values = tiny_values(epochs=epochs) | {"seeds": [0, 1], "digit_rung": "auto"}
     write_text(folder / "params.yaml", yaml.safe_dump(values))
-    from_labels(tiny_images(40), np.arange(40, dtype=np.uint8) % 10).save(folder / "data/train.npz")
-    write_json(folder / "results/rung/rung.json", {"rung": 3})
+    from_labels(tiny_images(40), np.arange(40, dtype=np.uint8) % 10).save(folder / "data/tiny/train.npz")
+    write_json(folder / "results/tiny/rung/auto.json", {"rung": 3})
     return folder

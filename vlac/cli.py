@@ -14,7 +14,7 @@ from typing import Any
 
 from vlac import __version__
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.params.view import Asked
 from vlac.workflow.jobs import STAGES, VLAE, Job, jobs
 from vlac.workflow.lock import whole_folder
@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `work` returns 3 if its time was up, and 4 if a job failed.
     """
     options = _parser().parse_args(arguments)
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        # Sums split over threads differ in their last bits from run to run. Trainings set torch's threads themselves.
+        os.environ[f"{library}_NUM_THREADS"] = "1"
     _log_to_console()
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores Ctrl-C

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 
+
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete.

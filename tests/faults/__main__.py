@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import damage, disk, downloads, kills, races, store
+from tests.faults import damage, disk, kills, races, store
 from tests.faults.bench import Bench, Case, Skipped
 from tests.faults.report import Result, write_report
 
@@ -23,7 +23,6 @@ KINDS: dict[str, Callable[[Bench, float], Iterator[Case]]] = {
     "disk": disk.cases,
     "store": store.cases,
     "damage": damage.cases,
-    "downloads": downloads.cases,
 }
 """What yields the cases of each kind, given the bench and the share of them that is asked for (1 = all)."""
 

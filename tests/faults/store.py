@@ -9,12 +9,11 @@ from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 
-from tests.faults import answers
 from tests.faults.bench import Bench, Case
 from tests.faults.checkout import CHECKPOINT, ENGINES, TRAIN, Checkout
-from tests.faults.page import Answer, free_port, serving
 from tests.faults.processes import held, to_its_end
 from tests.faults.sentence import UNSEEN, error_sentence, warnings
+from tests.loopback import Answer, free_port, says, serving, silent, web_page
 
 TRACK = ("vlac", "track")
 COMMANDS = {"vlac": TRAIN, **ENGINES}
@@ -61,9 +60,9 @@ def cases(bench: Bench, share: float) -> Iterator[Case]:
     }
     servers: dict[str, Answer | None] = {
         "nobody listens at the server's address": None,
-        "the server answers 500": answers.status(500),
-        "the server is another web site": answers.web_page,
-        "the server never answers": answers.silent,
+        "the server answers 500": says(500),
+        "the server is another web site": web_page,
+        "the server never answers": silent,
     }
     every = [
         *(_case(name, _damaged, clock, damage) for name, damage in damages.items()),
@@ -75,8 +74,8 @@ def cases(bench: Bench, share: float) -> Iterator[Case]:
         _case("the store is deleted in mid-training", _deleted, clock),
         _case("snakemake: the store is locked for 60 s", _locked, clock, LONG, "snakemake"),
         _case("dvc: the store is locked for 60 s", _locked, clock, LONG, "dvc"),
-        _case("snakemake: the server never answers", _server, clock, answers.silent, "snakemake"),
-        _case("dvc: the server answers 500", _server, clock, answers.status(500), "dvc"),
+        _case("snakemake: the server never answers", _server, clock, silent, "snakemake"),
+        _case("dvc: the server answers 500", _server, clock, says(500), "dvc"),
     ]
     yield from every[: max(1, round(share * len(every)))]
 

@@ -6,14 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-from . import engines, folders, mats, params, results
+from . import engines, folders, params, results
 from .campaign import campaign
 from .judge import MEGABYTES, SECONDS
 
 KINDS = {
     "params": ("params.yaml", params.files(params.PARAMS), params.plan, 5000),
     "searches": ("search.yaml", params.files(params.SEARCHES), params.search, 1000),
-    "mats": (".mat files", mats.files(), mats.read, 1000),
     "folders": ("data folders", folders.folders(), folders.download, 200),
     "results": ("result files", results.files(), results.read, 400),
     "engines": ("params.yaml for the engines", params.files(params.PARAMS), engines.plan, 20),

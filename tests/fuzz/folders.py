@@ -3,22 +3,34 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import yaml
 from hypothesis import strategies as st
 
-from vlac.data import fetch
+from vlac.data import svhn
+from vlac.data.mat import write_mat
 
-from . import mats
 from .damage import damaged
 from .judge import Failure, command
 from .params import PARAMS, shipped
 
 ROOT = "mine"
 FILES = ("train_32x32.mat", "test_32x32.mat", "extra_32x32.mat")
-RIGHT = {name: mats.written(mats.right(6, seed)) for seed, name in enumerate(FILES)}
+
+
+def _right(seed: int) -> bytes:
+    """Return the bytes of a digit file."""
+    images = np.random.default_rng(seed).integers(256, size=(6, 32, 32, 3), dtype=np.uint8)
+    with TemporaryDirectory() as folder:
+        write_mat(path := Path(folder, "right.mat"), images, np.arange(6, dtype=np.uint8))
+        return path.read_bytes()
+
+
+RIGHT = {name: _right(seed) for seed, name in enumerate(FILES)}
 
 ELSEWHERE = [
     *("", " ", ".", "..", "/", "~", "~nobody/x", "missing", "mine/train_32x32.mat", "x" * 300, "a/" * 3000, "ünï"),
@@ -53,7 +65,7 @@ def folders(draw: st.DrawFn) -> Given:
         if kind == "damaged":
             content = draw(damaged(RIGHT[name]))
         elif kind == "wrong":
-            content = draw(mats.files())
+            content = draw(st.sampled_from([b"", b"\n<!DOCTYPE html>", b"MATLAB 7.3 MAT-file"])) + draw(st.binary())
         things.append((name, kind, content))
     more = st.sampled_from(["0001.png", "3/0001.JPG", "train_32x32.mat.part", "TRAIN_32x32.MAT", "deep/" * 60 + "x"])
     things += [(name, "wrong", b"?") for name in draw(st.lists(more, unique=True, max_size=2))]
@@ -87,8 +99,8 @@ def download(given: Given) -> None:
     # Nobody is waited for, and the official page is not asked.
     with (
         patch.dict(os.environ, environment),
-        patch.object(fetch, "PAUSES", ()),
-        patch("vlac.data.download.PAGE", "http://127.0.0.1:1"),
+        patch.object(svhn, "PAUSES", ()),
+        patch.object(svhn, "PAGE", "http://127.0.0.1:1"),
     ):
         command("download")
         command("prepare")

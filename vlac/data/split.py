@@ -11,6 +11,9 @@ from vlac.files import atomic
 DIGITS = tuple(str(digit) for digit in range(10))
 IMAGE_SHAPE = (32, 32, 3)
 
+HOLDOUT_SEED = 0
+"""Of the permutation that chooses the hold-out; fixed, so that every model and seed is judged on the same images."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -81,30 +84,23 @@ def from_labels(images: np.ndarray, labels: np.ndarray) -> Split:
     return Split(images, labels, {"digit": labels}, {"digit": DIGITS})
 
 
-def save_factors(path: Path, split: Split) -> None:
-    """Write the factors of a split alone, for the file beside a .mat file, which has no room for them.
+def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of `count` held-out training images and those of the others, both int64, of `images` in all.
 
     Raises:
-        VlacError: the file cannot be written.
+        VlacError: the hold-out is not smaller than the split.
     """
-    _save(path, _pack(split.factors, split.factor_values))
+    if count >= images:
+        raise VlacError(f"The hold-out is {count} images, but there are only {images} training images.", "Lower it.")
+    order = np.random.default_rng(HOLDOUT_SEED).permutation(images)
+    return order[:count], order[count:]
 
 
-def with_factors(path: Path, images: np.ndarray, labels: np.ndarray) -> Split:
-    """Return a split of images and labels read elsewhere and the factors that `save_factors` wrote to `path`.
-
-    Raises:
-        VlacError: the file is missing or damaged, or its factors belong to other images.
-    """
-    arrays = _load(path)
-    try:
-        return Split(images, labels, *_unpack(arrays))
-    except KeyError as error:
-        raise _damaged(path, error) from None
-    except VlacError as error:
-        raise VlacError(
-            f"{path} does not fit its images: {error.message}", "Delete both and make them again."
-        ) from None
+def joined(splits: list[Split]) -> Split:
+    """Return the images of all splits as one, with the digit alone as known factor if there are several."""
+    if len(splits) == 1:
+        return splits[0]
+    return from_labels(np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits]))
 
 
 def _pack(factors: dict[str, np.ndarray], values: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
@@ -139,4 +135,6 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 def _damaged(path: Path, error: Exception) -> VlacError:
     reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    return VlacError(f"{path} is damaged or is no data file of vlac ({reason}).", "Delete it and make it again.")
+    return VlacError(
+        f"{path} is damaged or is no data file of vlac ({reason}).", "Delete it, and run the same command again."
+    )

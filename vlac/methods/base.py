@@ -148,4 +148,12 @@ class Method(ABC):
 
     @abstractmethod
     def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
-        """Draw the trained method's figures into `folder` as PNG files, given test images and the epochs' rows."""
+        """Draw the trained method's figures into `folder` as PNG files, given test images and the epochs' rows.
+
+        By default, test images of every cluster.
+        """
+        from vlac.reporting.figures import draw_clusters
+
+        rung = self.main_rung
+        y = self.encode(images).y[rung]
+        draw_clusters(images, y, self.K[rung], f"{self.label()}, seed {seed}", folder / "clusters.png")

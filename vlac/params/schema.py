@@ -6,10 +6,11 @@ Rungs are counted 1..L from the pixels; lists with one entry per rung start with
 from collections import Counter
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from vlac.datasets import datasets
 from vlac.methods import kinds
 from vlac.params.section import LARGEST, Fraction, L, Name, PerRung, Positive, Section
 
@@ -51,7 +52,7 @@ class Digits(Section):
 class Data(Section):
     """What is clustered, and where it comes from."""
 
-    source: Literal["digits", "svhn"]
+    source: str
     path: str | None
     train_split: Literal["train", "extra", "train+extra"]
     holdout: Positive
@@ -59,10 +60,9 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Data":
-        if self.source == "digits" and self.train_split != "train":
-            raise ValueError("train_split must be train: the embedded digits have no other")
-        if self.source == "digits" and self.holdout >= self.digits.train:
-            raise ValueError("holdout must be smaller than digits.train")
+        if self.source not in datasets():
+            raise ValueError(f"source is {self.source!r}; allowed here: {', '.join(datasets())}")
+        datasets()[self.source].check(self)
         return self
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vlac.data.holdout import hold_out
-from vlac.data.split import DIGITS, Split
+from vlac.data.split import DIGITS, Split, hold_out
 from vlac.errors import DivergedError
 from vlac.evaluation.codes import Codes, encode_images
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi

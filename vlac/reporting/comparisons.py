@@ -65,11 +65,12 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
         labels: the row label of every model, by its name in params.yaml, in the order of the table.
         factors: by the same names, columns seed, rung, factor, measure (nmi; of codes knn and chance, too), value.
     """
+    several = any(table["factor"].nunique() > 1 for table in factors.values())
     known = (
-        "The embedded digits come with the true factors of every image, so the claim that each rung clusters by "
-        "another aspect can be measured."
-        if params.data.source == "digits"
-        else "SVHN has labels for the digit alone."
+        "The true factors of every image are known, so the claim that each rung clusters by another aspect can be "
+        "measured."
+        if several
+        else "The one factor that is known of every image is its digit."
     )
     text = (
         f"{known} Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest training "

@@ -65,10 +65,15 @@ def draw_nearest(
     cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)
     block = (f"{name}, {len(nearest)} of {K} in use", cells, _shares(y, np.array(list(nearest))))
     subtitle = (
-        f"One column per cluster, nearest on top: {how}.\n"
+        f"One column per cluster: {how}.\n"
         f"Above each column: cluster · share of test images in it. {title}"
     )
-    draw_columns("Test images nearest to the centre of their cluster", subtitle, [block], path)
+    draw_columns("Test images of each cluster", subtitle, [block], path)
+
+
+def draw_clusters(images: np.ndarray, y: np.ndarray, K: int, title: str, path: Path) -> None:
+    """Write a column of images, uint8 (N, 32, 32, 3), for each cluster in use, as `draw_nearest` without distances."""
+    draw_nearest(images, y, np.zeros(len(y)), K, "clusters", "in the order of the data set", title, path)
 
 
 def nearest_images(y: np.ndarray, distance: np.ndarray, K: int, count: int) -> dict[int, np.ndarray]:

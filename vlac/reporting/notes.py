@@ -1,9 +1,9 @@
 """The words around the table: what the measures are, and the protocol behind the numbers."""
 
-from typing import Any
-
 import pandas as pd
 
+from vlac.datasets import datasets
+from vlac.datasets.base import File
 from vlac.methods.base import Method
 from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, bullet, listed, named_seeds, number, paragraph
@@ -34,7 +34,7 @@ def measures(params: Params) -> str:
 
 def notes(
     params: Params,
-    source: dict[str, Any],
+    files: list[File],
     labels: dict[str, str],
     methods: dict[str, Method],
     scores: dict[str, pd.DataFrame],
@@ -43,7 +43,7 @@ def notes(
 
     Args:
         params: all parameters of the experiment.
-        source: content of source.json.
+        files: what source.json tells of.
         labels: the row label of every model, by its name in params.yaml, in the order of the table.
         methods: the models, by the same names; what they have learnt is not needed.
         scores: by the same names, the scores of every seed.
@@ -53,7 +53,7 @@ def notes(
         [
             "## Notes",
             "### Protocol",
-            "\n".join(map(bullet, _protocol(params, source, labels, methods, scores))),
+            "\n".join(map(bullet, _protocol(params, files, labels, methods, scores))),
             "### Models",
             _models(labels, methods),
             paragraph(
@@ -61,7 +61,7 @@ def notes(
                 "of runs."
             ),
             "### Data",
-            _files(source),
+            _files(params, files),
             "### On the published numbers",
             "\n".join(map(bullet, [f"Source: {SOURCE}.", *quoted])),
         ]
@@ -70,13 +70,13 @@ def notes(
 
 def _protocol(
     params: Params,
-    source: dict[str, Any],
+    files: list[File],
     labels: dict[str, str],
     methods: dict[str, Method],
     scores: dict[str, pd.DataFrame],
 ) -> list[str]:
     """Return what holds for all models, then what each says of itself, a sentence that several share once."""
-    images = sum(entry["count"] for entry in source["files"] if entry["split"] != "test")
+    images = sum(file.count for file in files if file.split != "test")
     probe = f"{params.experiment}/probe.md"
     chosen = (
         f"The rung of the largest mixture was chosen by the probe, with labels of a hold-out of the training split "
@@ -110,21 +110,17 @@ def _models(labels: dict[str, str], methods: dict[str, Method]) -> str:
     return aligned(["Row", "in params.yaml", "clusters", "scored"], rows, left=2)
 
 
-def _files(source: dict[str, Any]) -> str:
-    about = {
-        "digits": "Rendered by this package (`python -m vlac download`), in the layout of the official SVHN files.",
-        "svhn": "SVHN cropped digits (Netzer et al., 2011). Official: the bytes are those of the project's page.",
-    }[source["source"]]
+def _files(params: Params, files: list[File]) -> str:
     rows = [
         [
-            entry["name"],
-            entry["split"],
-            f"{entry['count']:,}",
-            "yes" if entry["official"] else "no",
-            f"{entry['bytes']:,}",
-            f"`{entry['sha256'][:16]}`",
+            file.name,
+            file.split,
+            f"{file.count:,}",
+            "yes" if file.official else "no",
+            f"{file.bytes:,}",
+            f"`{file.sha256[:16]}`",
         ]
-        for entry in source["files"]
+        for file in files
     ]
     table = aligned(["File", "split", "images", "official", "bytes", "sha256 begins"], rows, left=2)
-    return f"{about}\n\n{table}"
+    return f"{datasets()[params.data.source].title}. Official: the bytes are those that its authors publish.\n\n{table}"

@@ -6,27 +6,27 @@ import numpy as np
 import pandas as pd
 
 from vlac import __version__
+from vlac.datasets import datasets
 from vlac.errors import VlacError
 from vlac.files import write_text
-from vlac.params.schema import Params, seeds_of
+from vlac.params.schema import Params
 from vlac.reporting.canvas import canvas
 from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, paragraph
 
 MEASURES = {"knn": "kNN", "linear": "linear", "gmm_purity": "GMM purity", "kmeans_purity": "k-means purity"}
 COLOURS = ("#9aa5b1", "#cbd2d9", "#1f6f9f", "#8fbfdc")
-DATA_SETS = {"digits": "embedded digits", "svhn": "SVHN"}
 
 
-def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: int, root: Path = Path()) -> None:
-    """Write reports/probe.md and reports/probe.png.
+def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: int, folder: Path) -> None:
+    """Write probe.md and probe.png.
 
     Args:
-        params: the keys preset, data.source, data.holdout, digit_rung, probe and evaluation.
+        params: the keys experiment, data.source, data.holdout, digit_rung, probe and evaluation.
         scores: a row per probe seed and rung, columns seed, rung, knn, linear, gmm_purity, kmeans_purity, between 0 and
             1; and, where there is one, chance: the share of the hold-out's largest class.
         answer: the rung that the probe names.
         rung: the rung that is used.
-        root: the folder that holds reports/.
+        folder: where both go.
 
     Raises:
         VlacError: a column is missing, or a file cannot be written.
@@ -34,18 +34,18 @@ def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: 
     missing = {"seed", "rung", *MEASURES} - set(scores.columns)
     if missing:
         raise VlacError(f"The probe scores have no column {', '.join(sorted(missing))}.", "Run the probe again.")
-    write_text(root / "reports/probe.md", _report(params, scores, answer, rung))
-    _chart(root / "reports/probe.png", scores, answer, rung)
+    write_text(folder / "probe.md", _report(params, scores, answer, rung))
+    _chart(folder / "probe.png", scores, answer, rung)
 
 
 def _report(params: Params, scores: pd.DataFrame, answer: int, rung: int) -> str:
-    seeds = [seed for group in params.probe.seeds for seed in seeds_of(group)]
+    seeds = params.probe.seeds
     if params.digit_rung == "auto":
         used = f"`digit_rung` is auto, so rung {rung} gets the largest K."
     elif rung == answer:
         used = f"params.yaml sets `digit_rung` to the same rung, {rung}, and it gets the largest K."
     else:
-        used = f"params.yaml sets `digit_rung` to {rung} nevertheless, as a number, and that rung gets the largest K."
+        used = f"params.yaml sets `digit_rung` to {rung} all the same, and that rung gets the largest K."
     rows = []
     for number, of_rung in scores.groupby("rung"):
         cells = [mean_std(of_rung[measure].tolist()) for measure in MEASURES]
@@ -70,7 +70,8 @@ def _report(params: Params, scores: pd.DataFrame, answer: int, rung: int) -> str
         protocol.append(f"Chance: {scores['chance'].mean():.3f}, the share of the hold-out's largest class.")
     parts = [
         "# Probe: which rung carries digit identity?",
-        f"Data set: **{DATA_SETS[params.data.source]}** · preset: **{params.preset}** · vlac **{__version__}**",
+        f"Data set: **{datasets()[params.data.source].title}** · experiment: **{params.experiment}** · "
+        f"vlac **{__version__}**",
         paragraph(f"**The probe names rung {answer}.** {used} Rungs are counted from the pixels."),
         aligned(["Rung", *MEASURES.values()], rows),
         "![Digit identity by rung](probe.png)",

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from vlac import __version__
-from vlac.data.source import read_source
+from vlac.datasets import datasets
+from vlac.datasets.base import File, read_source
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import METRICS, SHOWN
 from vlac.files import read_csv, write_csv, write_text
@@ -23,7 +24,6 @@ from vlac.reporting.published import TABLE_1
 SCORES = {"seed", "rung", *(metric.name for metric in METRICS), "images"}
 FACTORS = {"seed", "rung", "factor", "measure", "value"}
 TEXT = ("factor", "measure")
-DATA_SETS = {"digits": "embedded digits (rendered, street-view-like)", "svhn": "SVHN, cropped digits"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def write_table(params: Params, root: Path = Path()) -> None:
     Raises:
         VlacError: a file is missing or damaged, lacks a column, or the models were scored on different test sets.
     """
-    source = read_source(root / "data" / params.experiment / "source.json")
+    files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in names}
     factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in names}
@@ -70,15 +70,15 @@ def write_table(params: Params, root: Path = Path()) -> None:
     labels = {row.name: row.label for row in rows if row.name}
     parts = [
         "# Table 1: test set cluster accuracy",
-        f"Data set: **{DATA_SETS[params.data.source]}** · scored test images: **{counts[0]:,}** · "
+        f"Data set: **{datasets()[params.data.source].title}** · scored test images: **{counts[0]:,}** · "
         f"experiment: **{params.experiment}** · vlac **{__version__}**",
-        paragraph(_comparability(params, source)),
+        paragraph(_comparability(params, files)),
         _main_table(rows),
         measures(params),
         # Not the further clusterings: they share seeds with their method's row, and are no independent samples.
         *differences_of_rows({r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None}),
         rungs_against_factors(params, labels, factors),
-        notes(params, source, labels, methods, scores),
+        notes(params, files, labels, methods, scores),
     ]
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
@@ -124,14 +124,15 @@ def _further(name: str, scores: pd.DataFrame) -> list[Row]:
     return rows
 
 
-def _comparability(params: Params, source: dict[str, list[dict[str, object]]]) -> str:
+def _comparability(params: Params, files: list[File]) -> str:
     """Say in a sentence whether the two kinds of numbers may be compared."""
-    if params.data.source == "digits":
+    dataset = datasets()[params.data.source]
+    if not dataset.published:
         return (
-            "The published numbers are for SVHN, the measured ones for the embedded digits, another data set: compare "
+            f"The published numbers are for SVHN, the measured ones for another data set, {dataset.title}: compare "
             "measured rows with each other, not with the paper's."
         )
-    if all(entry["official"] for entry in source["files"]):
+    if all(file.official for file in files):
         return "Published and measured numbers are for the same official SVHN test split."
     return (
         "The measured numbers are for files that are not the official SVHN files, byte for byte (see the notes): "

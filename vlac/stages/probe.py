@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vlac.data.holdout import hold_out
-from vlac.data.split import Split
+from vlac.data.split import Split, hold_out
 from vlac.evaluation.metrics import chance
 from vlac.evaluation.probing import probe_codes
 from vlac.files import write_csv

@@ -29,7 +29,7 @@ SEARCH_STAGES: dict[str, Stage] = {
             ),
             code=(
                 *CODES,
-                *("vlac/data/holdout.py", "vlac/evaluation/metrics.py", "vlac/evaluation/probing.py"),
+                *("vlac/evaluation/metrics.py", "vlac/evaluation/probing.py"),
                 *("vlac/pipeline/seconds.py", "vlac/pipeline/train.py", "vlac/pipeline/trial.py", "vlac/training"),
             ),
             packages=(*TABLES, *LEARNING, "scipy", "torch"),

@@ -45,7 +45,6 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
             log.info("%s: resumed from %s after epoch %d", name, job.checkpoint, len(rows))
         view.start(rows)
 
-    log.info("%s: %s", name, method.label())
     asked = base.Job(job.model, job.checkpoint, origin.identity, resumed, view.log_epoch)
     rows = method.fit(Split.load(images).images, job.seed, asked)
     history = pd.DataFrame(

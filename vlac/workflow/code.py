@@ -12,7 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package."""
 
-PLUMBING = ("vlac.cli", "vlac.errors", "vlac.files", "vlac.params", "vlac.tracking", "vlac.workflow")
+PLUMBING = (
+    *("vlac.cli", "vlac.errors", "vlac.files", "vlac.params", "vlac.tracking", "vlac.workflow"),
+    "vlac.training.progress",
+)
 """Modules and packages that carry values and compute none: a change of theirs makes no result stale."""
 
 

@@ -15,6 +15,10 @@ UNUSED = {
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""
 
 
+ABOUT_DATA = ("download", "prepare", "rung", "table")
+"""Stages that ask the data set for its files, or for its name."""
+
+
 def kind_of(job: Job, params: Asked) -> str:
     """Return the kind of the method that the job trains or reads, "" for a job without one."""
     if job.stage.over == "probe" or job.model == VLAE:
@@ -41,4 +45,7 @@ def hash_of_code(job: Job, params: Asked) -> str:
     kind = kind_of(job, params)
     methods = {kind} if kind else {each.kind for each in params.models.values()} if job.stage.name == "table" else set()
     name = module.rpartition(".")[2]
-    return code_hash(module, *(f"vlac.methods.{each}" for each in sorted(methods)), without=UNUSED.get(name, ()))
+    found = [f"vlac.methods.{each}" for each in sorted(methods)]
+    if name in ABOUT_DATA:
+        found.append(f"vlac.datasets.{params.data.source}")
+    return code_hash(module, *found, without=UNUSED.get(name, ()))

@@ -146,7 +146,12 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="prepare",
             inputs=("data/{experiment}/source.json",),
-            outputs=(TRAIN, TEST, *_in("reports/{experiment}", "data.md", "data.png"), f"{RESULTS}/prepare/manifest.json"),
+            outputs=(
+                TRAIN,
+                TEST,
+                *_in("reports/{experiment}", "data.md", "data.png"),
+                f"{RESULTS}/prepare/manifest.json",
+            ),
             params=DATA,
         ),
         Stage(
@@ -192,7 +197,10 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="figures",
             inputs=(TEST, f"{RESULTS}/train/{{model}}/{{seed}}/manifest.json"),
-            outputs=("reports/{experiment}/figures/{model}/{seed}", f"{RESULTS}/figures/{{model}}/{{seed}}/manifest.json"),
+            outputs=(
+                "reports/{experiment}/figures/{model}/{seed}",
+                f"{RESULTS}/figures/{{model}}/{{seed}}/manifest.json",
+            ),
             params=("training.threads",),
             over="models",
         ),

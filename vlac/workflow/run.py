@@ -1,6 +1,7 @@
 """Run one job: alone, its parameters restricted to what it declares, its log written, its manifest last."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -56,6 +57,9 @@ def _make(job: Job, params: Asked, every: Iterable[Job], work: Callable[[Job, An
     origin = Origin(
         params_hash(job, params), hash_of_code(job, params), {path.as_posix(): sha256(path) for path in inputs}
     )
+    for path in job.outputs:
+        if path.is_dir():  # of an earlier run: nothing of it may remain
+            shutil.rmtree(path)
     work(job, restrict(params, keys_of(job, params)), origin)
     write_manifest(job, origin)
 

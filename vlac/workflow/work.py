@@ -55,8 +55,9 @@ def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: f
     left: dict[Job, str] = {}
     missing: set[Path] = set()
     for job, params in every:
-        why = "what it reads is not up to date" if not missing.isdisjoint(job.inputs(params)) else why_stale(job, params)
-        if why and job.stage.name in stages and missing.isdisjoint(job.inputs(params)):
+        ready = missing.isdisjoint(job.inputs(params))
+        why = why_stale(job, params) if ready else "what it reads is not up to date"
+        if why and ready and job.stage.name in stages:
             why = "the time is up" if time.monotonic() >= end else _run(job, end)
         if why:
             left[job] = why

@@ -1,0 +1,208 @@
+"""Digit files: where they come from, what servers may get wrong, what is read of damaged ones, and stable bytes."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from loopback import Answer, Page, honest, in_turn, says, sends, serving, silent, web_page
+from scipy.io import loadmat, savemat
+
+from vlac.data import mat, svhn
+from vlac.data.mat import describe, read_mat, write_mat
+from vlac.data.svhn import locate
+from vlac.errors import VlacError
+
+NAME = "test_32x32.mat"
+IMAGES = np.random.default_rng(0).integers(256, size=(25, 32, 32, 3), dtype=np.uint8)
+LABELS = np.arange(25, dtype=np.uint8) % 10
+X, y = IMAGES.transpose(1, 2, 3, 0), np.where(LABELS == 0, 10, LABELS).astype(np.uint8)[:, None]
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("made") / NAME
+    write_mat(path, IMAGES, LABELS)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def page(content: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A server in the place of the official page, with `content` as the official test file."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(svhn, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(svhn, "TIMEOUT", 0.5)
+    monkeypatch.setitem(svhn.OFFICIAL, "test", hashlib.md5(content).hexdigest())
+    with serving({NAME: content}) as page:
+        monkeypatch.setattr(svhn, "PAGE", page.url)
+        yield page
+
+
+HALF = sends(after=40_000)
+OVERCOME = {
+    "nothing": ([], [None]),
+    "breaks off, but moves": (
+        [sends(after=20_000), sends(after=0), sends(after=0)] * 2,
+        [None, *["bytes=20000-"] * 3, *["bytes=40000-"] * 3],
+    ),
+    "stalls": ([sends(after=40_000, hold=2)], [None, "bytes=40000-"]),
+    "knows no ranges": ([HALF, sends(ranges=False)], [None, "bytes=40000-"]),
+    "sends another range": ([HALF, sends(shift=7)], [None, "bytes=40000-", None]),
+    "has a shorter file": ([HALF, says(416)], [None, "bytes=40000-", None]),
+    "is busy": ([says(503), says(429)], [None] * 3),
+    "sends on to a place of its own": ([says(301, location=f"/moved/{NAME}")], [None, None]),
+}
+
+
+@pytest.mark.parametrize("case", OVERCOME.values(), ids=OVERCOME)
+def test_a_server_that_misbehaves_for_a_while(page: Page, content: bytes, tmp_path: Path, case: tuple) -> None:
+    answers, asked = case
+    page.answer = in_turn(*answers, honest)
+    path = locate(None, ["test"], tmp_path)["test"]
+    assert locate(None, ["test"], tmp_path) == {"test": path}  # without another request
+    assert page.asked == asked
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+REFUSED: dict[str, tuple[Answer, str, int]] = {
+    "never gets past a byte": (in_turn(HALF, sends(after=0)), r"the connection broke off\. Run the same", 40_000),
+    "falls silent": (in_turn(HALF, silent), "no answer from the server", 40_000),
+    "crawls": (sends(after=300, pause=0.01), r"only \d+ bytes came in \d seconds", -1),
+    "has a login page": (in_turn(HALF, web_page), "a web page instead of the file", 40_000),
+    "has no such file": (says(404), "the server answered 404 Not Found", 0),
+    "is broken": (says(500), "the server answered 500 Internal Server Error", 0),
+    "hangs up": (lambda _: None, "remote end closed connection", 0),
+    "is no web server": (lambda request: request.wfile.write(b"SSH-2.0\r\n\r\n"), "does not speak HTTP", 0),
+    "redirects to itself": (says(302, location=f"/{NAME}"), "exceeded 30 redirects", 0),
+    "sends on to another host": (says(302, location="http://localhost:1/"), "sends us on to http://localhost", 0),
+    "sends on to a file": (says(302, location="file:///etc/passwd"), "sends us on to file:", 0),
+    "sends on to nowhere": (says(302, location="//[x/"), "is no address", 0),
+    "has other bytes": (says(200, b"MATLAB 5.0 of somebody else"), "another MD5 checksum .* was deleted", 0),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_a_server_that_stays_so_is_one_sentence(page: Page, content: bytes, tmp_path: Path, case: tuple) -> None:
+    page.answer, said, kept = case
+    with pytest.raises(VlacError, match=f"{said}(.*set data.path in params.yaml)") as caught:
+        locate(None, ["test"], tmp_path)
+    assert "\n" not in str(caught.value)
+    parts = [path.read_bytes() for path in (tmp_path / "svhn").iterdir()]
+    assert all(content.startswith(part) for part in parts)
+    assert kept in (-1, sum(map(len, parts)))
+    page.answer, page.asked = honest, []
+    assert locate(None, ["test"], tmp_path)["test"].read_bytes() == content
+    assert kept == -1 or page.asked == [f"bytes={kept}-" if kept else None]
+
+
+def test_a_file_that_is_there_is_checked(page: Page, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "svhn" / NAME
+    path.parent.mkdir()
+    path.write_bytes(content[:-1])
+    path.with_name(f"{NAME}.part").write_bytes(content)
+    assert locate(None, ["test"], tmp_path)["test"].read_bytes() == content
+    assert page.asked == [f"bytes={len(content)}-"]
+    found = {"name": NAME, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "count": 25}
+    assert describe("test", path) == found | {"official": True}
+    assert describe("train", path) == found | {"official": False}
+
+
+def test_a_mirror_may_hold_other_bytes_but_not_other_things(page: Page, content: bytes, tmp_path: Path) -> None:
+    page.files |= {"train_32x32.mat": content[:9000], "extra_32x32.mat": content[:-1] + b"?"}
+    path = locate(f"{page.url}/", ["extra"], tmp_path)["extra"]
+    assert locate(page.url, ["extra"], tmp_path) == {"extra": path}
+    assert describe("extra", path)["official"] is False
+    with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Check the mirror"):
+        locate(page.url, ["train"], tmp_path)
+    assert [path] == list(path.parent.iterdir())
+    assert len(page.asked) == 2
+
+
+def test_places_that_cannot_be_reached_or_written(page: Page, tmp_path: Path) -> None:
+    wrong = {"http://[half/": "is no address", "http://two words/": "is no address", "ftp://host/": "neither"}
+    for place, said in (wrong | {"http://127.0.0.1:1": "connection refused", "http://a\nb/": "neither"}).items():
+        with pytest.raises(VlacError, match=said):
+            locate(place, ["test"], tmp_path)
+    (tmp_path / "svhn").mkdir(exist_ok=True)
+    (tmp_path / "svhn" / f"{NAME}.part").symlink_to("/dev/full")
+    with pytest.raises(VlacError, match=rf"{NAME} could not be written: the disk is full"):
+        locate(None, ["test"], tmp_path)
+
+
+def test_a_folder_is_read_in_place(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    assert locate(str(tmp_path), ["test"], tmp_path / "raw") == {"test": tmp_path / NAME}
+    assert not (tmp_path / "raw").exists()
+    for place, said in {"": r"holds no train_32x32\.mat", "none": "does not exist", NAME: "is a file"}.items():
+        with pytest.raises(VlacError, match=said):
+            locate(str(tmp_path / place), ["test", "train"], tmp_path / "raw")
+
+
+def test_written_files_read_back_and_hold_no_date(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.asctime", lambda *_: "Thu Jan  1 00:00:00 2099")
+    monkeypatch.setattr("os.name", "another")
+    write_mat(tmp_path / NAME, IMAGES, LABELS)
+    monkeypatch.undo()
+    assert (tmp_path / NAME).read_bytes() == content
+    back = loadmat(tmp_path / NAME)
+    np.testing.assert_array_equal(back["X"], X)
+    np.testing.assert_array_equal(back["y"], y)
+    savemat(tmp_path / "packed.mat", {"a": {"b": 1.5}, "y": y, "X": X, "z": "text"}, do_compression=True)
+    for path in (tmp_path / NAME, tmp_path / "packed.mat"):
+        for array, right in zip(read_mat(path), (IMAGES, LABELS), strict=True):
+            np.testing.assert_array_equal(array, right)
+            assert array.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"z": y}, "holds neither X nor y"),
+        ({"X": X}, r"holds X, uint8 \(32, 32, 3, 25\)\. A digit file"),
+        ({"X": X.astype(float), "y": y}, r"holds X, float64 \(32, 32, 3, 25\) and y, uint8 \(25, 1\)"),
+        ({"X": X, "y": y[:20]}, r"and y, uint8 \(20, 1\)"),
+        ({"X": X[..., :0], "y": y[:0]}, r"\(32, 32, 3, 0\)"),
+        ({"X": X, "y": y + np.uint8(1)}, "label 11, but labels run from 1 to 10"),
+        ({"X": {"field": 1}, "y": y}, "Object arrays cannot be saved"),
+    ],
+)
+def test_other_content_is_named(tmp_path: Path, other: dict, said: str) -> None:
+    savemat(tmp_path / NAME, other)
+    with pytest.raises(VlacError, match=rf"test_32x32\.mat .*{said}"):
+        read_mat(tmp_path / NAME)
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    return content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda content: content[:-9],
+    "cut in the head": lambda content: content[:150],
+    "empty": lambda _: b"",
+    "a web page": lambda _: b"<html>" * 99,
+    "HDF5": lambda _: b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM",
+    "a tag's type": lambda content: flipped(content, 1163),  # SciPy crashes on these two
+    "a tag's length": lambda content: flipped(content, 1473),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_one_sentence(content: bytes, tmp_path: Path, damage: str) -> None:
+    (tmp_path / NAME).write_bytes(DAMAGES[damage](content))
+    with pytest.raises(VlacError, match=r"test_32x32\.mat is truncated, damaged or no \.mat file \(") as caught:
+        read_mat(tmp_path / NAME)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reader_that_crashes_ends_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(VlacError, match="is missing or no file"):
+        read_mat(tmp_path / NAME)
+    (tmp_path / NAME).touch()
+    monkeypatch.setattr(mat, "READER", "import os; os.abort()")
+    with pytest.raises(VlacError, match="its reader ended: Aborted"):
+        read_mat(tmp_path / NAME)

@@ -1,0 +1,115 @@
+"""The contract of a method, kept by every kind; and what a ladder's codes and the centres of k-means are."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from tiny import SETTINGS, lively_ladder, tiny_images, tiny_input, tiny_job, tiny_method, tiny_params
+
+from vlac.methods import kinds
+from vlac.methods.base import AFTER_TRAINING, Method
+from vlac.models import method as ladder_method
+
+IMAGES = tiny_images(64)
+
+
+def equal(one, other):
+    """Compare states: tensors and plain types in dictionaries."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_every_kind_keeps_the_contract(kind, tmp_path, monkeypatch):
+    assert kind in SETTINGS, "give the new kind small settings in tests/tiny.py"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vlac.training.trainer.CHECKPOINT_SECONDS", 0.0)
+    method, told = tiny_method(kind), []
+    rows = method.fit(IMAGES, 0, tiny_job(tmp_path / "a.pt", epoch=told.append))
+    assert rows == told
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+
+    def stop(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    again, resumed = tiny_method(kind), []
+    if rows:
+        with pytest.raises(KeyboardInterrupt):
+            tiny_method(kind).fit(IMAGES, 0, tiny_job(tmp_path / "b.pt", epoch=stop))
+    assert again.fit(IMAGES, 0, tiny_job(tmp_path / "b.pt", resumed=resumed.extend)) == rows
+    assert resumed == rows[:2]
+    assert equal(again.state(), method.state())
+    other = tiny_method(kind)
+    other.fit(IMAGES, 1, tiny_job(tmp_path / "c.pt"))
+    assert not equal(other.state(), method.state())
+
+    loaded = kinds()[kind](method.settings, tiny_params())
+    loaded.load_state(method.state())
+    codes, expected = loaded.encode(IMAGES), method.encode(IMAGES)
+    for part in ("y", "q", "mean"):
+        ours, theirs = getattr(codes, part), getattr(expected, part)
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[rung], theirs[rung]) for rung in ours)
+    assert codes.y.keys() == loaded.K.keys() == method.K.keys()
+    for rung, y in codes.y.items():
+        assert (y.dtype, y.shape) == (np.int64, (64,))
+        assert 0 <= y.min() <= y.max() < method.K[rung]
+    if method.in_table:
+        assert method.main_rung in codes.y
+        further = loaded.clusterings(codes, codes, 0, 40)
+        assert all(len(y) == 64 for pair in further.values() for y in pair)
+        loaded.draw(IMAGES[:20], rows, 0, tmp_path / "figures")
+        assert list((tmp_path / "figures").glob("*.png"))
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_a_label_needs_settings_alone_and_says_K(kind):
+    method = kinds()[kind](tiny_method(kind).settings, None)
+    K = SETTINGS[kind].get("K")
+    assert K is None or (str(tuple(K)) if isinstance(K, list) else f"= {K}") in method.label()
+    assert all(sentence.endswith(".") for sentence in tiny_method(kind).protocol())
+
+
+def test_kinds_are_the_modules_and_importing_them_is_light():
+    code = "import sys; from vlac.methods import kinds; kinds(); import vlac.params.schema; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"torch", "sklearn", "pandas", "matplotlib", "scipy"} & set(loaded)
+    assert set(AFTER_TRAINING) <= set(vars(Method))
+
+
+@torch.no_grad()
+def test_codes_of_a_ladder_are_those_of_a_direct_pass(monkeypatch):
+    method = tiny_method()
+    method.model = lively_ladder(method.spec()).train()  # running statistics are used all the same
+    codes = method.encode(IMAGES[:20])
+    direct = method.model.encode(tiny_input(64)[:20])
+    assert list(codes.mean) == [1, 2, 3, 4]
+    assert list(codes.q) == list(codes.y) == [2, 3]
+    for rung, mean in codes.mean.items():
+        assert mean.dtype == np.float32
+        np.testing.assert_array_equal(mean, direct[rung].mean.numpy())
+    for rung, q in codes.q.items():
+        np.testing.assert_array_equal(q, direct[rung].q.numpy())
+        np.testing.assert_array_equal(codes.y[rung], q.argmax(1))
+    assert len(set(codes.y[3])) > 1
+    monkeypatch.setattr(ladder_method, "BATCH", 7)
+    backward = method.encode(IMAGES[:20][::-1].copy())
+    for rung, mean in codes.mean.items():
+        np.testing.assert_allclose(backward.mean[rung][::-1], mean, atol=1e-4)
+        assert rung not in codes.y or np.array_equal(backward.y[rung][::-1], codes.y[rung])
+
+
+def test_k_means_is_that_of_scikit_learn():
+    pixels = IMAGES.reshape(64, -1).astype(np.float32) / 255
+    method = tiny_method("kmeans")
+    assert method.fit(IMAGES, 5, tiny_job("unused")) == []
+    truth = KMeans(3, n_init=1, random_state=5).fit(pixels)
+    np.testing.assert_allclose(method.centres, truth.cluster_centers_, atol=1e-5)
+    np.testing.assert_array_equal(method.encode(IMAGES).y[1], truth.labels_)
+    with pytest.raises(ValueError, match="not those of the settings"):
+        method.load_state({"centres": torch.zeros(4, 3072)})

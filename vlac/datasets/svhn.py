@@ -1,0 +1,48 @@
+"""SVHN, the cropped digits (Netzer et al., 2011), in the files of its page."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vlac.datasets import base
+
+if TYPE_CHECKING:
+    from vlac.data.split import Split
+
+ENVIRONMENT = "VLAC_DATA"
+"""The environment variable that takes the place of `data.path`."""
+
+
+class Dataset(base.Dataset):
+    """`data.train_split` says which files to train on, `data.path` where they are if not on the official page."""
+
+    title = "SVHN, cropped digits"
+    published = True
+
+    def fetch(self) -> list[base.File]:
+        """Download or find the files of all splits."""
+        from vlac.data.mat import describe
+        from vlac.data.svhn import locate
+
+        splits = [*self.data.train_split.split("+"), "test"]
+        paths = locate(os.environ.get(ENVIRONMENT) or self.data.path, splits, self.folder)
+        return [base.File.of(split, path, *describe(split, path)) for split, path in paths.items()]
+
+    def read(self, file: base.File) -> Split:
+        """Return a split, whose one known factor is the digit."""
+        from pathlib import Path
+
+        from vlac.data.mat import read_mat
+        from vlac.data.split import from_labels
+
+        return from_labels(*read_mat(Path(file.path)))
+
+    def describe(self, files: list[base.File]) -> str:
+        """Return the names of the files, and whether they are the official ones."""
+        names = (
+            f"{file.name} ({'the official file' if file.official else 'not the official bytes'}, "
+            f"sha256 {file.sha256[:12]})"
+            for file in files
+        )
+        return f"SVHN cropped digits (Netzer et al., 2011): {', '.join(names)}."
