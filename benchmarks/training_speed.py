@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from loops import Case, Epoch, Vae, ours, plain
@@ -23,7 +24,8 @@ from peak import flops, peak
 
 from vlac.methods import kinds
 from vlac.models.method import LadderMethod
-from vlac.params import Params, load_params
+from vlac.params.load import load_params
+from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, paragraph
 from vlac.training.device import keep_freed_memory, settle
 
@@ -38,7 +40,8 @@ KINDS = ("vlae", "vlac", "gmdgm")
 def methods(params: Params) -> list[LadderMethod]:
     """Return the VLAE, the preset's models of the paper, and the VAE that pythae has too, untrained."""
     vlae = kinds()["vlae"].Settings(kind="vlae")
-    settings = [vlae, *(model for model in params.models.values() if model.kind in KINDS)]
+    models: list[Any] = [vlae, *params.models.values()]
+    settings = [model for model in models if model.kind in KINDS]
     found = [kinds()[each.kind](each, params, RUNG) for each in settings]
     # Pythae's squared error is the Gaussian of unit scale.
     unit = params.likelihood.model_copy(update={"form": "gaussian", "scale": 1.0})
@@ -121,12 +124,16 @@ def main() -> None:
     every = [params.model_copy(update={"training": params.training.model_copy(update=asked)}) for params in loaded]
     device = settle(every[0].training)
     print(f"{paragraph(f'{machine(device.torch)}. Threads: {options.threads}.')}\n")
-    peaks = {half: peak(device.torch, torch.bfloat16 if half else torch.float32) for half in (False, True)}
-    print(f"Peak of matrix products: float32 {peaks[False] / 1e9:,.0f}, bfloat16 {peaks[True] / 1e9:,.0f} GFLOP/s.\n")
+    peaks = {False: peak(device.torch, torch.float32)}
+    if device.bfloat16:
+        peaks[True] = peak(device.torch, torch.bfloat16)
+    named = [f"{'bfloat16' if half else 'float32'} {found / 1e9:,.0f} GFLOP/s" for half, found in peaks.items()]
+    print(f"Peak of matrix products: {', '.join(named)}.\n")
     said = (
-        f"Images per second, median (smallest to largest) of {options.rounds} blocks. Ours runs in {device}, the others "
-        "in float32; each share is of the peak of its precision. The last column: the ratio of a loop whose counted "
-        "arithmetic runs at the peak of ours, while all else takes no time."
+        f"Images per second, median (smallest to largest) of {options.rounds} blocks. "
+        f"Ours runs in {'bfloat16' if device.bfloat16 else 'float32'}, the others in float32; each share is of the peak "
+        "of its precision. The last column: the ratio of a loop whose counted arithmetic runs at the peak of ours, while "
+        "all else takes no time."
     )
     print(paragraph(said), flush=True)
     for params in every:
