@@ -12,7 +12,6 @@ import builtins  # noqa: E402 - what is imported from here on is counted
 import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections import Counter  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -20,7 +19,7 @@ from typing import Any  # noqa: E402
 
 IMPORTS, MLFLOW, TRAINING, REST = PARTS = ("imports", "MLflow", "training", "rest")
 
-seconds: Counter[str] = Counter({IMPORTS: INTERPRETER})
+seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0) | {IMPORTS: INTERPRETER}
 within = [REST]
 since = INTERPRETER
 
@@ -79,7 +78,7 @@ def main() -> int:
         with part(MLFLOW):
             live.__exit__(None, None, None)
 
-    tracking.training = watched
+    tracking.training = watched  # type: ignore[assignment]
     tracking.publish = counted(MLFLOW, tracking.publish)
     LadderMethod.fit = counted(TRAINING, LadderMethod.fit)  # type: ignore[method-assign]
     status = cli.main()

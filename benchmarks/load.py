@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,10 @@ def _children() -> float:
 def jobs_table(project: Project, cores: int) -> str:
     """Let Snakemake run all jobs; return the processor seconds of a job by part, and what the engine adds."""
     whole = timed(project, *ALL, str(cores), "all")
-    by_command: dict[str, list[Counter[str]]] = defaultdict(list)
+    by_command: dict[str, list[dict[str, float]]] = defaultdict(list)
     for path in sorted(project.folder.glob("clocks/*.json")):
         noted = json.loads(path.read_text())
-        by_command[noted["words"][0]].append(Counter(noted["seconds"]))
+        by_command[noted["words"][0]].append(noted["seconds"])
     every = [seconds for found in by_command.values() for seconds in found]
     rows = [
         [f"`{command}`", str(len(found)), *(f"{sum(each[part] for each in found) / len(found):.2f}" for part in PARTS)]

@@ -130,10 +130,10 @@ def main() -> None:
     named = [f"{'bfloat16' if half else 'float32'} {found / 1e9:,.0f} GFLOP/s" for half, found in peaks.items()]
     print(f"Peak of matrix products: {', '.join(named)}.\n")
     said = (
-        f"Images per second, median (smallest to largest) of {options.rounds} blocks. "
-        f"Ours runs in {'bfloat16' if device.bfloat16 else 'float32'}, the others in float32; each share is of the peak "
-        "of its precision. The last column: the ratio of a loop whose counted arithmetic runs at the peak of ours, while "
-        "all else takes no time."
+        f"Images per second, median (smallest to largest) of {options.rounds} blocks. Ours runs in "
+        f"{'bfloat16' if device.bfloat16 else 'float32'}, the others in float32; each share is of the peak of its "
+        "precision. The last column: the ratio of a loop whose counted arithmetic runs at the peak of ours, while all "
+        "else takes no time."
     )
     print(paragraph(said), flush=True)
     for params in every:
