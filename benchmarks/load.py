@@ -48,6 +48,7 @@ def make(folder: Path, trainings: int) -> Project:
     """Return a project that asks for so many trainings, whose commands note their processor time."""
     project = Project.make(folder, real=True)
     shutil.copy(Path(__file__).with_name("clocked.py"), folder / "vlac/__main__.py")
+    (folder / "search.yaml").unlink()  # `track` would look for its trials too
     project.change("data", "digits", to={"train": 200, "test": 100, "seed": 1})
     project.change("data", "holdout", to=50)
     project.change("evaluation", "fit_limit", to=100)
@@ -85,8 +86,8 @@ def jobs_table(project: Project, cores: int) -> str:
     beside = sum(seconds[part] for seconds in every for part in PARTS if part != TRAINING)
     engine = whole.processor - sum(seconds[part] for seconds in every for part in PARTS)
     said = (
-        f"Beside training a job takes {beside / len(every):.2f} s of the processor, and Snakemake, with the ends of "
-        f"processes, {engine / len(every):.2f} s more. All took {whole.clock:.0f} s by the clock on {cores} cores."
+        f"Beside training a job takes {beside / len(every):.2f} s of the processor; Snakemake, its own start and the ends "
+        f"of processes included, adds {engine / len(every):.2f} s. All took {whole.clock:.0f} s by the clock on {cores} cores."
     )
     heads = ("processor seconds a job", "jobs", *PARTS)
     return f"{aligned(heads, rows)}\n\n{paragraph(said)}"

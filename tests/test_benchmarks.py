@@ -1,0 +1,94 @@
+"""Both benchmarks at their smallest: what they print is complete, and the loops train the same. No time is asserted."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from loops import Vae, built, ours, plain
+from peak import flops
+from torch import nn
+from training_speed import case, methods, sides
+
+from vlac.models.ladder import to_input
+from vlac.models.objective import bound
+from vlac.params.load import load_params
+
+ROOT = Path(__file__).parents[1]
+ALL = methods(load_params(ROOT / "presets/tiny.yaml"))
+VAE = next(method for method in ALL if isinstance(method, Vae))
+
+
+def run(*command: str) -> list[list[list[str]]]:
+    """Run a benchmark; return the rows of its Markdown tables, rules aside."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = (sys.executable, f"{ROOT}/benchmarks/{command[0]}", *command[1:])
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    tables = re.findall(r"(?:^\|.*\n)+", done.stdout, re.MULTILINE)
+    rows = [[[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()] for table in tables]
+    return [[*table[:1], *table[2:]] for table in rows]
+
+
+def filled(cells: list[str]) -> bool:
+    return all(re.match(r"\d", cell) for cell in cells)
+
+
+@pytest.mark.slow
+def test_the_speed_of_training_is_complete():
+    (table,) = run("training_speed.py", "--presets", "tiny", "--steps", "1", "--rounds", "1", "--device", "cpu")
+    assert [row[0] for row in table[1:]] == [method.label() for method in ALL]
+    for row in table[1:]:
+        assert filled([cell for head, cell in zip(table[0], row, strict=True) if head not in ("network", "pythae")][:4])
+
+
+@pytest.mark.slow
+def test_the_load_is_complete():
+    jobs, commands, page = run("load.py", "--trainings", "2")
+    counts = {row[0].strip("`"): row[1] for row in jobs[1:]}
+    stages = {"download": "1", "prepare": "1", "probe": "1", "rung": "1", "table": "1", "evaluate": "2", "figures": "2"}
+    assert counts == stages | {"train": "3", "all": "12"}
+    assert len(commands) == 8
+    assert len(page) == 4
+    assert all(filled(row[1:]) for table in (jobs, commands, page) for row in table[1:])
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
+def test_every_loop_does_the_same_arithmetic(method):
+    assert len({flops(epoch) for epoch in sides(case(method, 1)).values()}) == 1
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
+def test_plain_stays_in_nchw_memory(method):
+    def check(module, inputs, output):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)):
+            seen.append(inputs[0].is_contiguous() and output.is_contiguous())
+
+    seen = []
+    hook = nn.modules.module.register_module_forward_hook(check)
+    try:
+        plain(case(method, 1))()
+        assert seen
+        assert all(seen)
+        seen.clear()
+        ours(case(method, 1))()
+        assert not all(seen)
+    finally:
+        hook.remove()
+
+
+def test_pythae_has_the_same_network_and_objective():
+    pythae_loop = pytest.importorskip("pythae_loop", reason="pythae is not installed", exc_type=ModuleNotFoundError)
+    ladder, x = built(VAE), to_input(case(VAE, 1).images)
+    torch.manual_seed(0)
+    elbo = bound(ladder, x, ladder.encode(x), "sampled").elbo.mean()
+    torch.manual_seed(0)
+    model = pythae_loop.vae(built(VAE))
+    torch.manual_seed(0)
+    loss = model({"data": x}).loss
+    constant = x[0].numel() * 0.5 * torch.tensor(2 * torch.pi).log()
+    torch.testing.assert_close(loss, -elbo - constant, rtol=1e-5, atol=0)
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in ladder.parameters())
