@@ -1,206 +1,224 @@
-"""The MLflow view: equal whether logged live or rebuilt from the files, and true after kills, reruns and edits."""
+"""The MLflow view: equal whether logged live or rebuilt from the files, and never in the way of a training."""
 
-import itertools
 import multiprocessing
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from tracked import ONE_LAYER, elbo, finish, project, row, run_everything, shown
+import yaml
+from mlflow import MlflowClient
+from view_dump import differences, dump
 
 from vlac import tracking
 from vlac.errors import VlacError
+from vlac.files import sha256, write_csv, write_text
 from vlac.params import load_params
-from vlac.stages import STAGES, Job, jobs
-from vlac.stages.view import fingerprint
-from vlac.tracking import journal, store, sync
-from vlac.tracking.content import finished_runs
+from vlac.tracking import live, store
+from vlac.workflow.depends import params_hash
+from vlac.workflow.jobs import STAGES, Job, jobs
+from vlac.workflow.manifest import Origin, write_manifest
 
-pytest_plugins = ["tracking_fixtures"]
-
-
-def test_the_live_view_equals_the_rebuilt_one_and_rebuilding_again_changes_nothing(view: store.Store) -> None:
-    run_everything()
-    live = shown(view)
-    trained = {f"{model} seed {seed}" for model in ("vlac_1layer", "vlac_2layer", "gmdgm") for seed in (0, 1)}
-    assert set(live) == trained | {"vlae seed 0", "probe", "table"}
-    assert tracking.rebuild(load_params()).changed == 0
-    for run in view.client.search_runs([view.experiment]):
-        view.client.delete_run(run.info.run_id)
-    assert tracking.rebuild(load_params()).changed == len(live)
-    assert shown(view) == live
-    assert tracking.rebuild(load_params()).changed == 0
+ROOT = Path(__file__).parents[1]
+JOB = Job(STAGES["train"], "tiny", "gmdgm", 0)
+NAME = "vlac: tiny: gmdgm seed 0"
 
 
-def test_stages_that_leave_the_view_for_later_touch_no_store_and_it_is_made_of_the_files(
-    folder: Path, made_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("VLAC_TRACKING", "later")
-    caplog.set_level("INFO")
-    run_everything()
-    with pytest.raises(VlacError, match="not finite"):
-        interrupted(VlacError("the loss is not finite"), {0: [1]}, row(0, 2))
-    assert not [path.name for path in folder.iterdir() if "mlflow" in path.name or path.name == "mlartifacts"]
-    assert not Path("logs/tracking.lock").exists()
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
-    assert "`python -m vlac track` will" in caplog.text
-    later = journal.read(ONE_LAYER)
-    assert later is not None
-    assert later.over
-
-    shutil.copy(made_store, folder)
-    made = tracking.rebuild(load_params())
-    assert made.shown == made.changed == len(shown(store.open_store())) > 0
-    assert {run["status"] for run in shown(store.open_store()).values()} == {"FINISHED"}
+def row(epoch: int, **other: float) -> dict[str, float]:
+    """One row of history.csv, of more digits than the file keeps."""
+    return {"seed": 0, "epoch": epoch, "elbo": -1000 / epoch - 1 / 3, "kl_z_3": 1e-7 * epoch} | other
 
 
-def test_a_misspelt_time_for_the_view_costs_one_warning(
-    view: store.Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("VLAC_TRACKING", "latre")
-    run_everything()
-    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "VLAC_TRACKING is 'latre', and the only word that it takes is 'later'" in warning
-    assert shown(view) == {}
+def finish(job: Job, weights: str = "weights") -> None:
+    """Write a job's log and outputs, its manifest last."""
+    params = load_params()
+    tables = {
+        "history.csv": [row(1), row(2), row(3)],
+        "scores.csv": [{"seed": 0, "rung": rung, "acc": 2 / 3, "features + k-means/acc": 0.5} for rung in (3, 4)],
+        "factors.csv": [{"seed": 0, "rung": 3, "factor": "ink_hue", "measure": "nmi", "value": 1 / 3}],
+    }
+    write_text(job.log, f"log of {job}\n")
+    for path in job.outputs[:-1]:
+        if path.name in tables:
+            rows = tables[path.name][: 1 if job.stage.name == "evaluate" else None]
+            write_csv(path, pd.DataFrame(rows))
+        else:
+            write_text(path if path.suffix else path / "curves.png", f"{weights} of {job}")
+    inputs = {path.as_posix(): sha256(path) for path in job.inputs(params) if path.exists()}
+    write_manifest(job, Origin(params_hash(job, params), "code", inputs))
 
 
-def test_publishing_goes_on_with_the_run_that_was_logged_live(view: store.Store) -> None:
-    with tracking.training(ONE_LAYER) as live:
-        for seed, epoch in itertools.product((0, 1), (1, 2, 3)):
-            live.log_epoch(row(seed, epoch))
-    before = {run.info.run_id for run in view.client.search_runs([view.experiment])}
-    finish(ONE_LAYER)
-    tracking.publish(ONE_LAYER)
-    assert {run.info.run_id for run in view.client.search_runs([view.experiment])} == before
-    assert all("train/history.csv" in run["files"] for run in shown(view).values())
-
-
-def test_the_git_commit_is_that_of_the_code_and_says_if_it_was_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    (tmp_path / "vlac").mkdir()
-    (tmp_path / "vlac" / "code.py").write_text("x = 1\n")
-    monkeypatch.setattr(journal, "CODE_ROOT", tmp_path)
-    assert journal.commit() is None
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
-    assert journal.commit() == git("rev-parse", "HEAD")
-    (tmp_path / "params.yaml").write_text("parameters are no code")
-    assert journal.commit() == git("rev-parse", "HEAD")
-    (tmp_path / "vlac" / "code.py").write_text("x = 2\n")
-    assert journal.commit() == git("rev-parse", "HEAD") + "-dirty"
-    monkeypatch.setattr(journal, "CODE_ROOT", tmp_path / "vlac")  # the package inside another project's checkout
-    assert journal.commit() is None
-
-
-def test_a_run_shows_parameters_tags_metrics_and_files(view: store.Store) -> None:
+def run_everything() -> None:
+    """Go through the pipeline as the commands do: trainings live, then the files, then `publish`."""
     params = load_params()
     for job in jobs(params):
-        if job.model in ("", "vlac_1layer"):
-            finish(job)
-    tracking.rebuild(params)
-    runs = shown(view)
-    run = runs["vlac_1layer seed 1"]
-    assert run["status"] == "FINISHED"
-    assert run["params"]["training.lr"] == str(params.training.lr)
-    assert run["params"]["model.K"] == str(params.models["vlac_1layer"].K)
-    assert run["params"]["seed"] == "1"
-    expected = {"stage": "train", "model": "vlac_1layer", "seed": "1", "seeds": "0-1", "data": params.data.source}
-    expected |= {"preset": params.preset, "params_hash": fingerprint(params, ONE_LAYER.params)}
-    assert expected.items() <= run["tags"].items()
-    assert run["points"]["elbo"] == [(1, -1000.33), (2, -500.333), (3, -333.667)]  # six digits, as in history.csv
-    assert run["points"]["test.acc"] == [(0, 0.666667)]
-    assert run["points"]["test.rung3.ink_hue.nmi"] == [(0, 0.333333)]
-    assert {"train/history.csv", "train/0-1.log", "evaluate/scores.csv", "figures/curves.png"} <= set(run["files"])
-    assert runs["vlae seed 0"]["points"]["probe.rung2.knn"] == [(0, 0.285714)]
-    assert set(runs["table"]["files"]) == {"reports/table1.md", "reports/table1.csv"}
+        if job.stage.trains:
+            with tracking.training(job, params) as view:
+                view.start([])
+                for epoch in (1, 2, 3):
+                    view.log_epoch(row(epoch))
+        finish(job)
+        tracking.publish(job, params)
 
 
-def test_a_training_from_scratch_replaces_the_former_one(view: store.Store) -> None:
-    for last in (3, 1):
-        with tracking.training(ONE_LAYER) as live:
-            live.start(0)
-            for epoch in range(1, last + 1):
-                live.log_epoch(row(0, epoch))
-    assert shown(view)["vlac_1layer seed 0"]["points"]["elbo"] == [(1, elbo(1))]
+def rebuild() -> tracking.Rebuilt:
+    params = load_params()
+    return tracking.rebuild((job, params) for job in jobs(params))
 
 
-def interrupted(error: BaseException, seeds: dict[int, list[int]], log: dict[str, float] | None = None) -> None:
-    """Train seeds that go on after the given epochs, log one more, and stop by the error."""
-    with tracking.training(ONE_LAYER) as live:
-        for seed, epochs in seeds.items():
-            live.start(seed, [row(seed, epoch) for epoch in epochs])
-        if log:
-            live.log_epoch(log)
-        raise error
+def train(
+    epochs: tuple[int, ...], done: tuple[int, ...] = (), error: BaseException | None = None, **other: float
+) -> None:
+    with tracking.training(JOB, load_params()) as view:
+        view.start([row(epoch) for epoch in done])
+        for epoch in epochs:
+            view.log_epoch(row(epoch, **other))
+        if error:
+            raise error
 
 
-def test_a_seed_is_finished_after_its_last_epoch_whatever_becomes_of_the_next(view: store.Store) -> None:
-    with pytest.raises(VlacError, match="not finite"):
-        interrupted(VlacError("the loss is not finite"), {0: [1, 2, 3], 1: []}, row(1, 1))
-    runs = shown(view)
-    assert runs["vlac_1layer seed 0"]["status"] == "FINISHED"
-    assert runs["vlac_1layer seed 1"]["status"] == "FAILED"
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_epochs_that_the_view_has_missed_are_filled_in_on_resuming(view: store.Store) -> None:
+def project(folder: Path) -> None:
+    values = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())
+    values["seeds"] = values["probe"]["seeds"] = [0]
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+@pytest.fixture(scope="session")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh sqlite store: MLflow takes seconds to make one, so the tests copy it."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        store.open_store()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without results and without a store, as working folder, and no warning given yet."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "VLAC_TRACKING"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(live, "_warned", False)
+    monkeypatch.chdir(tmp_path)
+    project(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(fresh: Path, made_store: Path) -> Path:
+    """The same with a store without runs."""
+    shutil.copy(made_store, fresh)
+    return fresh
+
+
+def client() -> tuple[MlflowClient, str]:
+    opened = store.open_store()
+    return opened.client, opened.experiment
+
+
+def test_the_rebuilt_view_equals_the_live_one_and_rebuilding_again_changes_nothing(folder: Path) -> None:
+    run_everything()
+    shown = dump(folder)
+    models = ("vlac_1layer", "vlac_2layer", "gmdgm", "vlac_2layer_plus", "vlae")
+    assert {name.removeprefix("vlac: tiny: ") for name in shown} == {f"{m} seed 0" for m in models} | {"probe", "table"}
+    assert {run["status"] for run in shown.values()} == {"FINISHED"}
+    assert rebuild().changed == 0
+    mlflow, experiment = client()
+    for run in mlflow.search_runs([experiment]):
+        mlflow.delete_run(run.info.run_id)
+    assert rebuild().changed == len(shown)
+    assert differences(shown, dump(folder)) == []
+    assert rebuild().changed == 0
+
+
+def test_a_run_shows_parameters_tags_metrics_and_files(folder: Path) -> None:
+    run_everything()
+    shown = dump(folder)
+    run = shown[NAME]
+    assert run["params"]["training.lr"] == str(load_params().training.lr)
+    assert run["params"]["model.kind"] == "gmdgm"
+    assert run["tags"].items() >= {"stage": "train", "model": "gmdgm", "seed": "0", "experiment": "tiny"}.items()
+    assert run["points"]["train/elbo"] == [(1, -1000.33), (2, -500.333), (3, -333.667)]  # six digits, as in history.csv
+    assert run["points"]["test/acc"] == [(0, 0.666667)]
+    assert run["points"]["test/features _ k-means/acc"] == [(0, 0.5)]
+    assert run["points"]["test/rung3/ink_hue/nmi"] == [(0, 0.333333)]
+    expected = {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"}
+    assert expected <= set(run["files"])
+    assert "train/model.pt" not in run["files"]
+    assert shown["vlac: tiny: vlae seed 0"]["points"]["probe/rung4/acc"] == [(0, 0.666667)]
+    assert set(shown["vlac: tiny: table"]["files"]) == {"table/table1.md", "table/table1.csv"}
+
+
+def test_publishing_goes_on_with_the_run_that_was_logged_live(folder: Path) -> None:
+    train((1, 2, 3))
+    mlflow, experiment = client()
+    before = [run.info.run_id for run in mlflow.search_runs([experiment])]
+    finish(JOB)
+    tracking.publish(JOB, load_params())
+    assert [run.info.run_id for run in mlflow.search_runs([experiment])] == before
+    assert "train/history.csv" in dump(folder)[NAME]["files"]
+
+
+def test_scores_of_a_model_that_was_trained_again_since_are_not_shown(folder: Path) -> None:
+    scored = Job(STAGES["evaluate"], "tiny", "gmdgm", 0)
+    finish(JOB)
+    finish(scored)
+    tracking.publish(scored, load_params())
+    assert "test/acc" in dump(folder)[NAME]["points"]
+    finish(JOB, weights="other weights")
+    tracking.publish(JOB, load_params())
+    assert "test/acc" not in dump(folder)[NAME]["points"]
+
+
+def test_results_edited_by_hand_are_left_out(folder: Path) -> None:
+    finish(JOB)
+    history = JOB.output("history.csv")
+    history.write_text(history.read_text().replace("-1000", "-10"))
+    rebuilt = rebuild()
+    assert rebuilt.shown == 0
+    assert "history.csv has changed since" in str(rebuilt)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(VlacError("the loss is not finite"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_an_error_fails_the_run_and_an_interruption_kills_it(folder: Path, error: BaseException, status: str) -> None:
+    with pytest.raises(type(error)):
+        train((1,), error=error)
+    assert dump(folder)[NAME]["status"] == status
+
+
+def test_a_resumed_training_goes_on_in_its_run_without_a_step_twice(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        interrupted(KeyboardInterrupt(), {0: []}, row(0, 1))
-    assert shown(view)["vlac_1layer seed 0"]["status"] == "KILLED"
-    with pytest.raises(VlacError):
-        interrupted(VlacError("the loss is not finite"), {0: [1, 2]})
-    assert shown(view)["vlac_1layer seed 0"]["points"]["elbo"] == [(1, elbo(1)), (2, elbo(2))]
+        train((1, 2), error=KeyboardInterrupt())
+    mlflow, experiment = client()
+    (before,) = mlflow.search_runs([experiment])
+    train((3,), done=(1, 2))
+    (after,) = mlflow.search_runs([experiment])
+    assert after.info.run_id == before.info.run_id
+    assert [step for step, _ in dump(folder)[NAME]["points"]["train/elbo"]] == [1, 2, 3]
+
+    # The checkpoint is of epoch 1, and the epochs after it come out otherwise, as they may on a GPU.
+    train((2,), done=(1,), elbo=-1.0)
+    assert dump(folder)[NAME]["points"]["train/elbo"] == [(1, -1000.33), (2, -1.0)]
+    train((1,))  # from the first epoch
+    assert dump(folder)[NAME]["points"]["train/elbo"] == [(1, -1000.33)]
 
 
-def train_until_killed(folder: Path, last: int) -> None:
-    os.chdir(folder)
-    with tracking.training(ONE_LAYER) as live:
-        live.start(0)
-        for epoch in range(1, last + 1):
-            live.log_epoch(row(0, epoch))
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_training_is_found_out_and_resumes_without_a_step_twice(view: store.Store, folder: Path) -> None:
-    project(folder, epochs=6)
-    process = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(folder, 4))
-    process.start()
-    process.join()
-    (run,) = view.client.search_runs([view.experiment])
-    assert run.info.status == "RUNNING"
-    assert tracking.rebuild(load_params()).killed == 1
-    assert shown(view)["vlac_1layer seed 0"]["status"] == "KILLED"
-
-    # The checkpoint is of epoch 2: epochs 3 and 4 come again, the same as before.
-    with tracking.training(ONE_LAYER) as live:
-        live.start(0, [row(0, 1), row(0, 2)])
-        assert shown(view)["vlac_1layer seed 0"]["status"] == "RUNNING"
-        for epoch in (3, 4, 5):
-            live.log_epoch(row(0, epoch))
-    resumed = shown(view)["vlac_1layer seed 0"]
-    assert resumed["status"] == "FINISHED"
-    assert resumed["points"]["elbo"] == [(epoch, float(f"{elbo(epoch):.6g}")) for epoch in (1, 2, 3, 4, 5)]
-    assert [run.info.run_id] == [each.info.run_id for each in view.client.search_runs([view.experiment])]
-
-    # Epoch 3 comes out otherwise, as it may on a GPU: the run then shows the new course alone.
-    with tracking.training(ONE_LAYER) as live:
-        live.start(0, [row(0, 1), row(0, 2)])
-        live.log_epoch(row(0, 3) | {"elbo": -1.0})
-    assert shown(view)["vlac_1layer seed 0"]["points"]["elbo"] == [(1, elbo(1)), (2, elbo(2)), (3, -1.0)]
-
-
-def test_what_an_interrupted_call_holds_does_not_keep_the_end_from_the_store(
-    view: store.Store, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_call_does_not_keep_the_end_from_the_store(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLAlchemy's transaction stays open as long as the traceback of the interruption has its frames."""
 
@@ -209,44 +227,173 @@ def test_what_an_interrupted_call_holds_does_not_keep_the_end_from_the_store(
         connection.execute("begin immediate")
         raise KeyboardInterrupt
 
-    def train() -> None:
-        with tracking.training(ONE_LAYER) as training:
-            training.start(0)
-            monkeypatch.setattr(view.client.__class__, "log_batch", write)
-            training.log_epoch(row(0, 1))
-
-    with pytest.raises(KeyboardInterrupt):
-        train()
-    assert {run["status"] for run in shown(view).values()} == {"KILLED"}
+    with pytest.raises(KeyboardInterrupt), tracking.training(JOB, load_params()) as view:
+        view.start([])
+        monkeypatch.setattr(MlflowClient, "log_batch", write)
+        view.log_epoch(row(1))
+    assert dump(folder)[NAME]["status"] == "KILLED"
 
 
-def test_scores_of_a_model_that_was_trained_again_since_are_not_shown(view: store.Store) -> None:
-    scored = Job(STAGES["evaluate"], model="vlac_1layer", seeds="0-1")
-    finish(ONE_LAYER)
-    finish(scored)
-    tracking.publish(scored)
-    assert "test.acc" in shown(view)["vlac_1layer seed 0"]["points"]
-    finish(ONE_LAYER, weights="other weights")
-    tracking.publish(ONE_LAYER)
-    assert "test.acc" not in shown(view)["vlac_1layer seed 0"]["points"]
+# Prints a line when the first epoch is shown, then trains until a signal comes, as `python -m vlac train` would.
+HELD = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from test_tracking import JOB, load_params, row, tracking
+from vlac import cli
+from vlac.workflow.lock import single_stage
+
+def train(options):
+    with single_stage(JOB), tracking.training(JOB, load_params()) as view:
+        view.start([])
+        view.log_epoch(row(1))
+        print("shown", flush=True)
+        time.sleep(60)
+
+cli._track = train
+sys.exit(cli.main(["track"]))
+"""
 
 
-def test_results_edited_by_hand_and_those_of_other_parameters_are_left_out(view: store.Store, folder: Path) -> None:
-    finish(ONE_LAYER)
-    history = ONE_LAYER.outputs[1]
-    history.write_text(history.read_text().replace("-1000", "-10"))
-    rebuilt = tracking.rebuild(load_params())
-    assert rebuilt.shown == 0
-    assert "history.csv has changed since" in rebuilt.left_out[0]
-    finish(ONE_LAYER)
-    project(folder, epochs=4)
-    assert tracking.rebuild(load_params()) == type(rebuilt)(0, 0, 0, ())
+def start() -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", HELD.format(tests=str(ROOT / "tests"))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert process.stdout
+    assert process.stdout.readline() == "shown\n"
+    return process
 
 
-def test_in_a_shared_store_the_runs_of_others_are_left_alone(view: store.Store) -> None:
-    finish(ONE_LAYER)
-    (content, _) = finished_runs(ONE_LAYER, load_params())
-    for user in ("ada", "bob", "ada"):
-        sync.show(store.Store(view.client, view.experiment, user, shared=True), content)
-    users = [run.data.tags["mlflow.user"] for run in view.client.search_runs([view.experiment])]
-    assert sorted(users) == ["ada", "bob"]
+def test_terminated_and_killed_processes(folder: Path) -> None:
+    process = start()
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert dump(folder)[NAME]["status"] == "KILLED"
+
+    process = start()
+    assert rebuild().killed == 0  # it is at work
+    process.kill()
+    process.wait()
+    assert dump(folder)[NAME]["status"] == "RUNNING"
+    assert rebuild().killed == 1
+    assert dump(folder)[NAME]["status"] == "KILLED"
+
+    process = start()
+    process.kill()
+    process.wait()
+    with (folder / "params.yaml").open("r+") as file:  # the job's next start has other parameters
+        text = file.read().replace("lr: 0.002", "lr: 0.001")
+        file.seek(0)
+        file.write(text)
+    train((1,))
+    mlflow, experiment = client()
+    assert sorted(run.info.status for run in mlflow.search_runs([experiment])) == ["FINISHED", "KILLED"]
+
+
+def test_what_is_left_for_later_touches_no_store(
+    fresh: Path, made_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLAC_TRACKING", "later")
+    run_everything()
+    assert not list(fresh.glob("ml*"))
+    shutil.copy(made_store, fresh)
+    assert rebuild().changed == len(dump(fresh)) == 7
+
+
+def unreachable(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
+
+
+def damaged(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    (folder / "mlflow.db").write_bytes(b"no database" * 1000)
+
+
+def locked(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store, "BUSY", 0.1)
+    held = sqlite3.connect(folder / "mlflow.db", isolation_level=None)
+    held.execute("begin exclusive")
+    patch.setattr(store, "held", held, raising=False)
+
+
+def unknown(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("MLFLOW_TRACKING_URI", "ftp://somewhere")
+
+
+@pytest.mark.parametrize("spoil", [unreachable, damaged, locked, unknown])
+def test_a_store_that_cannot_be_used_costs_one_warning(
+    folder: Path,
+    spoil: Callable[[Path, pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spoil(folder, monkeypatch)
+    began = time.monotonic()
+    train((1, 2, 3))
+    finish(JOB)
+    tracking.publish(JOB, load_params())
+    assert time.monotonic() - began < 30
+    (warning,) = warnings(caplog)
+    assert warning.startswith("MLflow does not show this run: ")
+    assert "`python -m vlac track` shows it later" in warning
+    assert "secret" not in warning
+    with pytest.raises(VlacError, match="cannot be rebuilt") as refused:
+        rebuild()
+    assert ("`mv mlflow.db mlflow.db.damaged`" in refused.value.hint) == (spoil is damaged)
+
+
+def test_a_deleted_experiment_is_restored(folder: Path) -> None:
+    train((1,))
+    mlflow, experiment = client()
+    mlflow.delete_experiment(experiment)
+    assert client()[1] == experiment
+    assert mlflow.get_experiment(experiment).lifecycle_stage == "active"
+
+
+def test_a_moved_project_keeps_its_artifacts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run_everything()
+    shown = dump(folder)
+    moved = tmp_path_factory.mktemp("a b%20") / "project"
+    folder.rename(moved)
+    monkeypatch.chdir(moved)
+    assert rebuild().changed == 0
+    assert differences(shown, dump(moved)) == []
+
+
+def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    for name in ("ada", "bob", "ada"):
+        Path("logs").mkdir(exist_ok=True)
+        Path("logs/checkout.id").write_text(name)
+        finish(JOB)
+        tracking.publish(JOB, load_params())
+    mlflow, experiment = client()
+    owners = [run.data.tags[store.CHECKOUT] for run in mlflow.search_runs([experiment])]
+    assert sorted(owners) == ["ada", "bob"]
+
+
+def train_in(folder: Path, seed: int) -> None:
+    os.chdir(folder)
+    job = Job(STAGES["train"], "tiny", "gmdgm", seed)
+    with tracking.training(job, load_params()) as view:
+        view.start([])
+        for epoch in (1, 2, 3):
+            view.log_epoch(row(epoch))
+    raise SystemExit(3 if live._warned else 0)
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_share_a_fresh_store(fresh: Path) -> None:
+    (fresh / "mlflow.db.1.new").write_text("half a store")
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=train_in, args=(fresh, seed)) for seed in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    runs = dump(fresh)
+    assert len(runs) == 8
+    assert all([step for step, _ in run["points"]["train/elbo"]] == [1, 2, 3] for run in runs.values())
+    assert not list(fresh.glob("*.new*"))

@@ -1,18 +1,20 @@
 """What an epoch leaves behind, and what changes over training, against numbers worked out by hand."""
 
 import math
+import platform
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from tiny import MIXED, lively_ladder, tiny_input, tiny_spec
+from tiny import MIXED, bound_of, lively_ladder, tiny_input, tiny_spec
 
-from vlac.models.objective import Bound, bound
+from vlac.models.objective import Bound
 from vlac.params.schema import Objective
 from vlac.training.progress import summary
-from vlac.training.record import EpochRecord
-from vlac.training.schedule import weights_at
+from vlac.training.trainer import EpochRecord, weights_at
 
 OBJECTIVE = Objective(
     kl_z="sampled",
@@ -103,7 +105,7 @@ def test_batches_add_up_to_the_whole():
     for parts in (x.split(4), x.split([1, 9, 2]), [x]):
         record = EpochRecord(model, torch.device("cpu"))
         for part in parts:
-            terms = bound(model, part, None, "enumerated", torch.Generator().manual_seed(0))
+            terms = bound_of(model, part, None, "enumerated", torch.Generator().manual_seed(0))
             # The noise of z differs from part to part, so that only what does not depend on it is compared.
             record.add(terms)
         rows.append({name: value for name, value in record.row().items() if name not in ("elbo", "log_likelihood")})
@@ -118,3 +120,30 @@ def test_the_live_line_names_the_terms_and_the_signs_of_collapse():
     record.add(batch([[0.7, 0.3, 0, 0]], [-10.0]))
     line = summary(record.row())
     assert line.startswith("elbo -15.8  log p(x|z) -10.0  KL_z 2.0 3.0  y_3: KL 0.78, in use 1, H(mean q) 0.61")
+
+
+COUNT_FAULTS = """
+import resource
+import torch
+from vlac.training.device import keep_freed_memory
+{setting}
+def fill():
+    for _ in range(6):  # as in an update: freed in the order of making
+        a, b = torch.ones(10 << 20), torch.ones(3 << 20)
+        del a, b
+for _ in range(4):  # the heap takes a few rounds to reach the size that it keeps
+    fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+fill()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+def test_freed_memory_is_used_again_without_asking_the_system():
+    faults = []
+    for setting in ("", "assert keep_freed_memory()"):  # in processes of their own, because nothing takes it back
+        command = [sys.executable, "-c", COUNT_FAULTS.format(setting=setting)]
+        faults.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert faults[1] < 100
+    assert faults[0] > 10 * max(1, faults[1])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import Labels, chance, nmi
@@ -85,5 +84,4 @@ def _vote(fit_codes: Points, fit_table: Labels, codes: Points, neighbours: int) 
     fit_codes, codes = common_scale(fit_codes, codes)
     # scikit-learn takes a single factor as (N,) and warns at (N, 1).
     fit_labels = fit_table[:, 0] if fit_table.shape[1] == 1 else fit_table
-    with threadpool_limits(limits=1):
-        return nearest_neighbours(fit_codes, fit_labels, codes, neighbours).reshape(len(codes), -1)
+    return nearest_neighbours(fit_codes, fit_labels, codes, neighbours).reshape(len(codes), -1)

@@ -17,7 +17,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
@@ -73,9 +72,8 @@ def probe_codes(
     clusters = min(K, len(np.unique(fit_codes, axis=0)))
     kmeans = KMeans(clusters, n_init=3, random_state=seed)
     mixture = GaussianMixture(clusters, covariance_type="diag", max_iter=100, random_state=seed)
-    # One thread: sums split over threads differ in their last bits from run to run.
     # The caps on iterations are meant: a mixture or regression that still creeps has settled for a probe's purposes.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=ConvergenceWarning)
         predicted = nearest_neighbours(fit_codes, fit_labels, holdout_codes, neighbours)
         return {

@@ -1,30 +1,56 @@
 """What the view shows of each run, from the files: the one mapping that live logging and rebuilding share."""
 
+import csv
 import hashlib
 import json
 import math
+import re
+import subprocess
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.files import read_csv, sha256
-from vlac.params.schema import Params, seeds_of
-from vlac.stages.definitions import STAGES, VLAE, Job
-from vlac.stages.manifest import Manifest, read_manifest
-from vlac.stages.view import declared, fingerprint
-from vlac.tracking import journal
-from vlac.tracking.store import KEY
+from vlac.files import read_json, sha256, write_json
+from vlac.params.view import declared
+from vlac.workflow.depends import keys_of, params_hash
+from vlac.workflow.jobs import STAGES, VLAE, Job
+from vlac.workflow.manifest import Manifest, read_manifest
 
 Points = dict[tuple[str, int], float]
 """Metric values by name and step."""
 
-DIGEST = "vlac.digest"
-"""The tag of a complete run: a hash of all that it shows."""
-
 REPORTS = {"rung": "probe", "table": "table"}
 """Stages that gather many results, and the name of the run that shows their report."""
+
+CODE_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one finished job adds to a run.
+
+    Attributes:
+        id: the stage and a hash of the job's manifest, which stands for all that the job made.
+    """
+
+    id: str
+    job: Job
+    manifest: Manifest
+    params: dict[str, str]
+
+    def points(self) -> Points:
+        """Return the job's scores. Raises VlacError if a file differs from the manifest."""
+        return _points(_scores(self.job, self.manifest), 0)
+
+    def artifacts(self) -> list[Path]:
+        """Return the files and folders that the run keeps of this job: no weights, which can be large."""
+        if self.job.stage.name in REPORTS:
+            return [path for path in self.job.outputs if path.parts[0] == "reports"]
+        log = [self.job.log] if self.job == shown_in(self.job) else []
+        return [path for path in [*self.job.outputs, *log] if path.suffix != ".pt" and path.exists()]
 
 
 @dataclass(frozen=True)
@@ -32,215 +58,166 @@ class Content:
     """All that one run shows, but for its status.
 
     Attributes:
-        params, tags: as MLflow takes them; the tag `KEY` tells the run apart from others.
-        points: metric values by name and step, of six significant digits, as the files hold them.
-        artifacts: files, and the folder within the run that each goes to.
+        key: tells the run apart: it names the job and hashes the parameters shown.
+        params, tags: as MLflow takes them, before any part adds its own params.
+        parts: the finished jobs that the run shows, the training first; none while that one runs.
         started, ended: milliseconds since 1970, None where unknown.
     """
 
+    job: Job
+    key: str
     name: str
     params: dict[str, str]
     tags: dict[str, str]
-    points: Points
-    artifacts: tuple[tuple[Path, str], ...] = ()
+    parts: tuple[Part, ...] = ()
     started: int | None = None
     ended: int | None = None
 
-    @property
-    def key(self) -> str:
-        """The key that tells the run apart."""
-        return self.tags[KEY]
-
-    def digest(self) -> str:
-        """Return a hash of all that the run shows, times aside."""
-        points = sorted((name, step, value) for (name, step), value in self.points.items())
-        files = [(folder, path.name, sha256(path)) for path, folder in self.artifacts]
-        shown = json.dumps([self.name, self.params, self.tags, points, files], sort_keys=True)
-        return hashlib.sha256(shown.encode()).hexdigest()
+    def epochs(self) -> Points:
+        """Return the points of history.csv. Raises VlacError if the file differs from the manifest."""
+        if not self.parts or self.job.stage.name in REPORTS:
+            return {}
+        return epoch_points(_rows(self.job, "history.csv", self.parts[0].manifest))
 
 
-def row_points(row: Mapping[str, Any]) -> Points:
-    """Return one row of history.csv (seed, epoch, then metrics) as points; cells that hold no number are left out."""
-    return _points({name: value for name, value in row.items() if name not in ("seed", "epoch")}, int(row["epoch"]))
-
-
-def training_run(job: Job, seed: int, params: Params, rows: Iterable[Mapping[str, Any]] = ()) -> Content:
-    """Return the run of one seed of a training job as it stands after the epochs in `rows`."""
-    model = job.model or VLAE
-    keys = [*job.params, "data.source", "data.digits" if params.data.source == "digits" else "data.train_split"]
-    if job.model:
-        keys.append("digit_rung")  # the baseline is built of that rung's sub-networks
-    # Under one name, so that models can be compared by it.
-    values = {"model" if key == f"models.{model}" else key: value for key, value in declared(params, keys).items()}
-    stage = "trial" if job.stage.over == "trials" else "train"
-    content = _run(job, stage, f"{model}/{seed}", f"{model} seed {seed}", params, values)
-    return replace(
-        content,
-        params=content.params | {"model": model, "seed": str(seed)},
-        tags=content.tags | {"model": model, "seed": str(seed), "seeds": job.seeds},
-        points={point: value for row in rows for point, value in row_points(row).items()},
-    )
-
-
-def is_shown(job: Job) -> bool:
-    """Return whether the view shows anything of this job's stage."""
-    return bool(job.stage.over) or job.stage.name in REPORTS
-
-
-def finished_runs(job: Job, params: Params) -> list[Content]:
-    """Return the runs to which a job's files belong, each with all the files that exist for it.
-
-    That is one run per seed, or the one run of a report, or none for a stage that has nothing to show. A training that
-    has not finished, or not with these parameters, has no such run; scores of another training are left out.
-
-    Raises:
-        VlacError: a manifest is damaged, or a file differs from what its manifest says.
-    """
-    if job.stage.name in REPORTS:
-        return _report(job, params)
-    if job.stage.over == "trials":
-        return _trial(job, params)
+def shown_in(job: Job) -> Job | None:
+    """Return the job whose run shows what `job` made: itself, the training of the model scored, or None for no run."""
+    if job.stage.trains or job.stage.over == "trials" or job.stage.name in REPORTS:
+        return job
     if job.stage.over == "probe":
-        job = Job(STAGES["train_vlae"], seeds=job.seeds)
-    elif job.stage.over == "models":
-        job = Job(STAGES["train"], model=job.model, seeds=job.seeds)
-    else:
-        return []
-    manifest = _manifest(job, params)
-    return [_finished(job, seed, params, manifest) for seed in seeds_of(job.seeds)] if manifest else []
+        return Job(STAGES["train_vlae"], job.experiment, VLAE, job.seed)
+    return Job(STAGES["train"], job.experiment, job.model, job.seed) if job.stage.over == "models" else None
 
 
-def _finished(job: Job, seed: int, params: Params, manifest: Manifest) -> Content:
-    history = _history(job, seed)
-    content = training_run(job, seed, params, history)
-    artifacts = [(path, "train") for path in (_output(job, "history.csv"), job.manifest, job.log) if path.exists()]
-    values: dict[str, Any] = {}
-    later: dict[str, str] = {}  # declared parameters of the stages that scored the model
-    model = _output(job, "model.pt").as_posix()
-    for stage in (STAGES[name] for name in ("evaluate", "figures", "probe")):
-        after = Job(stage, model=job.model, seeds=job.seeds)
-        made = _manifest(after, params) if stage.over == job.stage.over else None
-        if made is None or made.inputs.get(model) != manifest.outputs.get(model):
-            continue  # not made yet, or made of a model that was trained again since
-        later |= _flat(declared(params, after.params))
-        artifacts += [(path, stage.name) for path in after.outputs]
-        values |= _scores(after, seed)
-    return replace(
-        content,
-        params=later | content.params,
-        points=content.points | _points(values, 0),
-        artifacts=tuple(artifacts),
-    )
-
-
-def _trial(job: Job, params: Params) -> list[Content]:
-    """Return the run of a trial: its history, its parameters, and every score, those of the main rung by name alone."""
-    if _manifest(job, params) is None:
-        return []
-    seed = int(job.seeds)
-    values: dict[str, Any] = {}
-    for row in _rows(_output(job, "scores.csv"), seed, "rung", "main", "failed_in_epoch", "images_seen"):
-        values |= {name: row.pop(name) for name in ("failed_in_epoch", "images_seen")}
-        if row["rung"] == row["rung"]:  # NaN in a trial that failed
-            values |= {f"holdout.rung{row['rung']:.0f}.{name}": value for name, value in row.items() if name != "main"}
-            values |= {f"holdout.{name}": value for name, value in row.items() if row["main"] == 1 and name != "main"}
-    content = training_run(job, seed, params, _history(job, seed))
-    artifacts = tuple((path, "trial") for path in (*job.outputs, job.log) if path.exists())
-    return [replace(content, points=content.points | _points(values, 0), artifacts=artifacts)]
-
-
-def _scores(job: Job, seed: int) -> dict[str, Any]:
-    """Return the final scores of one seed by the name of their metric."""
-    values: dict[str, Any] = {}
-    for row in _rows(_output(job, "scores.csv"), seed, "rung") if job.stage.name != "figures" else []:
-        rung = row.pop("rung")
-        if job.stage.name == "probe":
-            values |= {f"probe.rung{rung:.0f}.{name}": value for name, value in row.items()}
-        else:
-            values |= {"test.rung": rung} | {f"test.{name}": value for name, value in row.items()}
-    if job.stage.name == "evaluate":
-        for row in _rows(_output(job, "factors.csv"), seed, "rung", "factor", "measure", "value"):
-            values[f"test.rung{row['rung']:.0f}.{row['factor']}.{row['measure']}"] = row["value"]
-    return values
-
-
-def _report(job: Job, params: Params) -> list[Content]:
-    if _manifest(job, params) is None:
-        return []
-    files = [path for path in job.outputs if path.parts[0] == "reports"]
+def content(job: Job, params: Any, parts: tuple[Part, ...] = ()) -> Content:
+    """Return the run of a training or report job: as it begins, or with `parts`."""
     # The path of the data is no part of a result, and tells of the machine.
-    values = declared(params, [key for key in job.params if key != "data"])
-    values |= declared(params, ["data.source", "data.holdout"])
-    content = _run(job, job.stage.name, "report", REPORTS[job.stage.name], params, values)
-    return [replace(content, artifacts=tuple((path, "reports") for path in files))]
-
-
-def _run(job: Job, stage: str, of: str, name: str, params: Params, values: dict[str, Any]) -> Content:
-    """Return a run that shows the declared `values`, told apart by stage, by what it is of, and by a hash of them."""
-    shown = _flat(values)
-    sign = hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
-    noted = journal.read(job)
+    keys = [key for key in keys_of(job, params) if key != "data"]
+    keys += ["data.source", "data.digits" if params.data.source == "digits" else "data.train_split"]
+    if job.stage.name == "train":
+        keys.append("digit_rung")
+    shown = {"model": job.model, "seed": str(job.seed)} if job.seed is not None else {}
+    # Under one name, so that models can be compared by it.
+    values = {"model" if key == f"models.{job.model}" else key: value for key, value in declared(params, keys).items()}
+    values = _flat(values) | shown
+    sign = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    noted = journal(job)
     tags = {
-        KEY: f"{stage}/{of}/{sign[:12]}",
-        "stage": stage,
+        "experiment": job.experiment,
+        "stage": job.stage.name,
         "data": params.data.source,
-        "preset": params.preset,
-        "params_hash": fingerprint(params, job.params),
+        "params_hash": params_hash(job, params),
+        "git_commit": noted.get("git_commit"),
         "mlflow.source.name": job.command,
         "mlflow.source.type": "LOCAL",
     }
-    if noted and noted.git_commit:
-        tags["git_commit"] = noted.git_commit
-    times = (noted.started, noted.ended) if noted else (None, None)
-    return Content(name, shown, tags, {}, (), *times)
+    return Content(
+        job=job,
+        key=f"{job.experiment}/{str(job).replace(' ', '/')}/{sign[:12]}",
+        name=f"{job.model} seed {job.seed}" if shown else REPORTS[job.stage.name],
+        params=values,
+        tags={name: value for name, value in (tags | shown).items() if value},
+        parts=parts,
+        started=noted.get("started"),
+        ended=noted.get("ended"),
+    )
 
 
-def _manifest(job: Job, params: Params) -> Manifest | None:
-    """Return the manifest of a job that was run with these parameters, or None if there is none.
+def finished(job: Job, params: Any) -> Content | None:
+    """Return the run of a training or report job with all the files that exist for it; None if it is not finished.
+
+    Scores of a model that was trained again since are left out.
 
     Raises:
-        VlacError: it is damaged, or a file that the view shows differs from it.
+        VlacError: a manifest is damaged.
     """
+    first = _part(job, params, {})
+    if not first:
+        return None
+    parts = [first]
+    for stage in [each for each in STAGES.values() if job.stage.trains and each.over == job.stage.over]:
+        after = Job(stage, job.experiment, "" if stage.over == "probe" else job.model, job.seed)
+        made = None if stage.trains else _part(after, params, declared(params, keys_of(after, params)))
+        if made and made.manifest.inputs.get(job.manifest.as_posix()) == sha256(job.manifest):
+            parts.append(made)
+    return content(job, params, tuple(parts))
+
+
+def _part(job: Job, params: Any, values: Mapping[str, Any]) -> Part | None:
     if not job.manifest.exists():
         return None
-    manifest = read_manifest(job)
-    if manifest.params != fingerprint(params, job.params):
+    made = read_manifest(job.manifest)
+    if made.params != params_hash(job, params):
         return None
-    for name, digest in manifest.outputs.items():
-        if not name.endswith(".pt") and sha256(Path(name)) != digest:
-            raise VlacError(f"{name} has changed since {job} made it.", f"Run `{job.command}` again.")
-    return manifest
+    return Part(f"{job.stage.name}:{sha256(job.manifest)[:12]}", job, made, _flat(values))
 
 
-def _output(job: Job, name: str) -> Path:
-    return next(path for path in job.outputs if path.name == name)
+def epoch_points(rows: Iterable[Mapping[str, Any]]) -> Points:
+    """Return rows of history.csv (epoch, then metrics) as points; cells that hold no finite number are left out."""
+    points: Points = {}
+    for row in rows:
+        values = {f"train/{name}": value for name, value in row.items() if name not in ("seed", "epoch")}
+        points |= _points(values, int(row["epoch"]))
+    return points
 
 
-def _history(job: Job, seed: int) -> list[dict[str, Any]]:
-    path = _output(job, "history.csv")
-    rows = _rows(path, seed, "epoch")
-    if not all(math.isfinite(row["epoch"]) for row in rows):
-        raise VlacError(f"{path} has an epoch that is no number.", "Run its stage again.")
-    return rows
+def digest(points: Points) -> str:
+    """Return a short hash of points."""
+    return hashlib.sha256(repr(sorted(points.items())).encode()).hexdigest()[:12]
 
 
-def _rows(path: Path, seed: int, *needed: str) -> list[dict[str, Any]]:
-    table = read_csv(path, ("factor", "measure"))
-    for name in ("seed", *needed):
-        if name not in table:
-            raise VlacError(f"{path} has no column {name}.", "Run its stage again.")
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in table[table.seed == seed].drop(columns="seed").to_dict("records")
-    ]
+def _scores(job: Job, made: Manifest) -> dict[str, Any]:
+    """Return the final scores of a job by the name of their metric; "/" groups them in MLflow."""
+    if job.stage.name == "evaluate":
+        (row,) = _rows(job, "scores.csv", made)
+        values = {f"test/{name}": value for name, value in row.items() if name != "seed"}
+        for row in _rows(job, "factors.csv", made):
+            values[f"test/rung{row['rung']:.0f}/{row['factor']}/{row['measure']}"] = row["value"]
+        return values
+    if job.stage.name == "probe":
+        return _by_rung("probe", _rows(job, "scores.csv", made))
+    if job.stage.over != "trials":
+        return {}
+    rows = _rows(job, "scores.csv", made)
+    values = {f"train/{name}": row.pop(name) for row in rows for name in ("failed_in_epoch", "images_seen")}
+    rows = [row for row in rows if row["rung"] != ""]  # none in a trial that failed
+    main = [row for row in rows if row.pop("main")]
+    return (
+        values
+        | _by_rung("holdout", rows)
+        | {f"holdout/{name}": value for row in main for name, value in row.items() if name != "seed"}
+    )
+
+
+def _by_rung(group: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        f"{group}/rung{row['rung']:.0f}/{name}": value
+        for row in rows
+        for name, value in row.items()
+        if name not in ("seed", "rung")
+    }
+
+
+def _rows(job: Job, name: str, made: Manifest) -> list[dict[str, Any]]:
+    path = job.output(name)
+    if sha256(path) != made.outputs.get(path.as_posix()):
+        raise VlacError(f"{path} has changed since {job} made it.", f"Run `{job.command}` again.")
+    with path.open(newline="") as file:
+        return [{column: _cell(text) for column, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _cell(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _points(values: Mapping[str, Any], step: int) -> Points:
     # Six digits, as vlac.files.write_csv keeps: a live value and the same value read back are equal.
-    rounded = {
-        (name, step): float(f"{float(value):.6g}") for name, value in values.items() if not isinstance(value, str)
-    }
-    return {point: value for point, value in rounded.items() if math.isfinite(value)}
+    numbers = {name: float(f"{value:.6g}") for name, value in values.items() if not isinstance(value, str)}
+    # MLflow refuses other characters in a name.
+    return {(re.sub(r"[^\w./ :-]", "_", name), step): value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -251,3 +228,36 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
+
+
+def journal(job: Job) -> dict[str, Any]:
+    """Return git commit, start and end (milliseconds since 1970) of the job's last run, as far as they are known."""
+    try:
+        return dict(read_json(job.log.with_suffix(".json")))
+    except (VlacError, TypeError, ValueError):
+        return {}
+
+
+def note(job: Job, **values: Any) -> None:
+    """Write that beside the job's log, outside every declared output: only the running process knows it."""
+    write_json(job.log.with_suffix(".json"), values)
+
+
+def now() -> int:
+    """Return milliseconds since 1970, MLflow's unit of time."""
+    return time.time_ns() // 1_000_000
+
+
+def commit() -> str | None:
+    """Return the git commit of the code, with "-dirty" if the package differs from it; None outside a checkout."""
+    if not (CODE_ROOT / ".git").exists():  # else git would look for a project around an installed package
+        return None
+    git = ["git", "--no-optional-locks", "-C", str(CODE_ROOT)]
+    try:
+        answers = [
+            subprocess.run([*git, *words], check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "vlac"))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{answers[0]}-dirty" if answers[1] else answers[0]

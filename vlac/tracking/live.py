@@ -1,38 +1,73 @@
-"""What the stages call: the live view of a training, and the finished view of any job."""
+"""What the stages call: the live view of a training, the finished view of any job, and the rebuild of all of it.
 
+No failure of the view stops a stage.
+"""
+
+import fcntl
 import logging
 import os
 import traceback
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vlac.errors import VlacError
-from vlac.params.schema import seeds_of
-from vlac.stages.asked import params_of
-from vlac.stages.definitions import Job
-from vlac.tracking import journal, sync
-from vlac.tracking.content import REPORTS, Points, finished_runs, is_shown, row_points, training_run
-from vlac.tracking.guard import TRACK, guarded
-from vlac.tracking.store import Store, exclusive, open_store
+from vlac.tracking.content import (
+    Content,
+    Points,
+    commit,
+    content,
+    digest,
+    epoch_points,
+    finished,
+    journal,
+    note,
+    now,
+    shown_in,
+)
+from vlac.tracking.store import CHECKOUT, KEY, LOG, Store, is_damaged, location, open_store, why
+from vlac.workflow.jobs import Job
 
-WHEN = "VLAC_TRACKING"
-"""The environment variable that, set to "later", makes stages leave MLflow to `rebuild`."""
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+EPOCHS, PARTS = "vlac.epochs", "vlac.manifest"
+"""Tags of a finished run: a hash of the epochs that it shows, and the ids of the parts."""
+
+TRACK = "python -m vlac track"
 
 log = logging.getLogger(__name__)
+_warned = False
 
 
 @contextmanager
-def training(job: Job) -> Iterator["Training"]:
-    """Show a training job in MLflow while the `with` block runs it; no failure of the view gets out of it.
+def guarded() -> Iterator[None]:
+    """Turn an error inside the `with` block into a warning, the first time in this process, and go on after the block.
 
-    If the block raises, the runs end as failed, or as killed for an interruption (KeyboardInterrupt, SystemExit). A
-    process that is killed outright leaves them running, until the job starts again or `rebuild` finds out.
+    Every kind of error is meant: MLflow is a view of the results, and a bug in it may not cost a training either.
     """
-    view = Training(job)
+    global _warned
     try:
-        view.open()
+        yield
+    except Exception as error:
+        if not _warned:
+            log.warning("MLflow does not show this run: %s. No result is lost; `%s` shows it later.", why(error), TRACK)
+        log.debug("the view failed", exc_info=error)
+        _warned = True
+
+
+@contextmanager
+def training(job: Job, params: Any) -> Iterator["Training"]:
+    """Show a training job in MLflow while the `with` block runs it.
+
+    If the block raises, the run ends as failed, or as killed for an interruption (KeyboardInterrupt, SystemExit). A
+    process that is killed outright leaves it running, until the job starts again or `rebuild` finds out.
+    """
+    view = Training(job, params)
+    try:
         yield view
         view.end("FINISHED")
     except Exception:
@@ -44,6 +79,217 @@ def training(job: Job) -> Iterator["Training"]:
         raise
 
 
+class Training:
+    """The run of one training; see `training`. Nothing here raises, interruptions aside."""
+
+    def __init__(self, job: Job, params: Any) -> None:
+        self._job, self._params = job, params
+        self._store: Store | None = None  # None before the start, and again once it has failed
+        self._run = ""
+        self._points: Points = {}
+        with guarded():
+            note(job, git_commit=commit(), started=now())
+
+    def start(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Begin the run, or go on with it after the epochs in `rows` (as in history.csv) that a checkpoint holds.
+
+        A former run of the same parameters is replaced where it shows anything but these epochs.
+        """
+        with guarded():
+            if _later():
+                log.info("MLflow does not show this run yet (VLAC_TRACKING=later); `%s` will.", TRACK)
+                return
+            store = self._store = open_store(_part(self._job))
+        with self._usable():
+            self._points = epoch_points(rows)
+            now_shown = content(self._job, self._params)
+            store.end(self._job.log, "KILLED")  # runs of processes that were killed outright: the job runs here now
+            same = store.find(KEY, now_shown.key)
+            if len(same) == 1 and self._points and _logged(store, same[0]) == sorted(self._points.items()):
+                self._run = same[0].info.run_id
+                store.client.update_run(self._run, "RUNNING")
+            else:
+                store.delete(same)
+                self._run = _create(store, now_shown)
+                store.log(self._run, self._points, now(), now_shown.params)
+
+    def log_epoch(self, row: Mapping[str, Any]) -> None:
+        """Log one row of history.csv (epoch, then metrics) in one call, at the epoch as step."""
+        with self._usable():
+            if self._store:
+                points = epoch_points([row])
+                self._points |= points
+                self._store.log(self._run, points, now())
+
+    def end(self, status: str) -> None:
+        """Close the run with one of MLflow's statuses: FINISHED, FAILED or KILLED."""
+        with guarded():
+            note(self._job, **journal(self._job) | {"ended": now()})
+        with self._usable():
+            if self._store:
+                if status == "FINISHED":
+                    self._store.client.set_tag(self._run, EPOCHS, digest(self._points))
+                # By the job: an interruption may have come between the making of a run and our hearing of its id.
+                self._store.end(self._job.log, status)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Go on without the store once it has failed: each further call may take seconds to fail, too."""
+        with guarded():
+            try:
+                yield
+            except Exception:
+                self._store = None
+                raise
+
+
+def publish(job: Job, params: Any) -> None:
+    """Show in MLflow what a job has made, once its manifest stands; never raises."""
+    with guarded():
+        of = shown_in(job)
+        if of is None or _later():
+            return
+        if made := finished(of, params):
+            store = open_store(_part(of))
+            with store.lock():  # two stages may score one model at the same time
+                _show(store, made, store.find(KEY, made.key))
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What `rebuild` did.
+
+    Attributes:
+        shown: finished runs that the view shows of the jobs asked for.
+        changed: how many of them were missing or differed.
+        killed: runs that counted as running, of processes that are gone.
+        left_out: a sentence for each job whose files cannot be shown.
+    """
+
+    shown: int
+    changed: int
+    killed: int
+    left_out: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"MLflow ({location()}) shows {self.shown} finished runs; {self.changed} were missing or differed."]
+        if self.killed:
+            lines.append(f"{self.killed} runs of killed processes are marked as killed.")
+        return "\n".join([*lines, *(f"Left out: {sentence}" for sentence in self.left_out)])
+
+
+def rebuild(pairs: Iterable[tuple[Job, Any]]) -> Rebuilt:
+    """Make MLflow show every finished run of the jobs (each with its params); doing it twice changes nothing.
+
+    Runs of other parameters and of other checkouts are left alone.
+
+    Raises:
+        VlacError: MLflow is not installed, or its store cannot be used.
+    """
+    shown = changed = killed = 0
+    left_out = []
+    parts: dict[str, list[tuple[Job, Any]]] = defaultdict(list, {"": []})
+    for job, params in pairs:
+        if shown_in(job) == job:  # other jobs are shown in the runs of these
+            parts[_part(job)].append((job, params))
+    try:
+        for part, each in parts.items():
+            store = open_store(part)
+            with store.lock():
+                runs = defaultdict(list)
+                for run in store.all():  # asked for once: a query per run would take as long as all the rest
+                    runs[run.data.tags[KEY]].append(run)
+                for job, params in each:
+                    try:
+                        if made := finished(job, params):
+                            changed += _show(store, made, runs[made.key])
+                            shown += 1
+                    except VlacError as error:
+                        left_out.append(str(error))
+                killed += _end_killed(store)
+    except VlacError:
+        raise
+    except Exception as error:
+        hint = "Repair that, or set MLFLOW_TRACKING_URI to another store."
+        if is_damaged(error):
+            hint = f"Run `mv {location()} {location()}.damaged`: `{TRACK}` then rebuilds it from the results."
+        raise VlacError(f"The view cannot be rebuilt: {why(error)}.", hint) from error
+    return Rebuilt(shown, changed, killed, tuple(left_out))
+
+
+def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
+    """Make the runs of the content's key one that shows exactly that; return whether anything had to be changed.
+
+    A run that agrees so far gets the parts that it lacks. MLflow keeps every point that it is given and takes no
+    parameter back, so any other is deleted and logged again in one go.
+    """
+    wanted = [part.id for part in made.parts]
+    run = runs[0] if len(runs) == 1 and runs[0].info.status == "FINISHED" else None
+    there = run.data.tags.get(PARTS, "").split() if run else []
+    if there == wanted:
+        return False
+    epochs = made.epochs()
+    scores = {part.id: part.points() for part in made.parts}  # read first: a changed file may leave no half a run
+    try:
+        if run and run.data.tags.get(EPOCHS) == digest(epochs) and set(there) <= set(wanted):
+            run_id, points = run.info.run_id, Points()
+            store.client.update_run(run_id, "RUNNING")
+        else:
+            store.delete(runs)
+            run_id, points, there = _create(store, made), epochs, []
+        params = made.params
+        for part in made.parts:
+            if part.id not in there:
+                points, params = points | scores[part.id], part.params | params
+                for path in part.artifacts():
+                    log_artifact = store.client.log_artifacts if path.is_dir() else store.client.log_artifact
+                    log_artifact(run_id, str(path), part.job.stage.name)
+        tags = {EPOCHS: digest(epochs), PARTS: " ".join(wanted)}
+        store.log(run_id, points, made.ended or now(), params, tags)
+        store.client.set_terminated(run_id, "FINISHED", made.ended)
+    except BaseException as stop:
+        _let_go(stop)
+        with suppress(Exception):
+            store.end(made.job.log, "KILLED")
+        raise
+    return True
+
+
+def _end_killed(store: Store) -> int:
+    """Mark the runs that count as running, but of whose job no process holds the lock, as killed; return how many."""
+    killed = [run for run in store.all() if run.info.status == "RUNNING" and not _is_at_work(run.data.tags[LOG])]
+    for run in killed:
+        store.client.set_terminated(run.info.run_id, "KILLED")
+    return len(killed)
+
+
+def _is_at_work(log_file: str) -> bool:
+    """Return whether a process holds the lock of the job with that log (vlac/workflow/lock.py)."""
+    try:
+        with Path(log_file).with_suffix(".lock").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
+def _create(store: Store, made: Content) -> str:
+    own = {KEY: made.key, LOG: made.job.log.as_posix(), CHECKOUT: store.checkout}
+    return store.client.create_run(store.experiment, made.started, made.tags | own, made.name).info.run_id
+
+
+def _logged(store: Store, run: "Run") -> list[tuple[tuple[str, int], float]]:
+    """Return all that was ever logged to the run, sorted; nothing of a run that shows parts, too."""
+    if PARTS in run.data.tags:
+        return []
+    histories = (store.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
+    return sorted(((point.key, point.step), point.value) for history in histories for point in history)
+
+
+def _part(job: Job) -> str:
+    return "search" if job.stage.over == "trials" else ""
+
+
 def _let_go(stop: BaseException) -> None:
     """Free what the calls hold that were interrupted, such as a transaction that keeps sqlite's file locked."""
     layer: BaseException | None = stop
@@ -52,135 +298,6 @@ def _let_go(stop: BaseException) -> None:
         layer = layer.__context__
 
 
-def publish(job: Job) -> None:
-    """Show in MLflow what a job has made, once its manifest stands; never raises."""
-    if not is_shown(job):
-        return
-    with guarded():
-        if job.stage.name in REPORTS:
-            journal.begin(job, [])
-            journal.end(job)
-        if _later():
-            return
-        params = params_of(job)
-        store = open_store(job.stage.part)
-        with exclusive():
-            contents = finished_runs(job, params)
-            if not contents:
-                raise VlacError(
-                    f"the results of {job} do not match {job.stage.file}, which may have changed meanwhile."
-                )
-            for content in contents:
-                sync.show(store, content)
-
-
-@dataclass
-class _LiveRun:
-    """One seed's run: its id, the rows that it shows, and what a process killed before has logged beyond them."""
-
-    id: str
-    rows: list[dict[str, Any]]
-    ahead: Points
-    finished: bool = False
-
-
-class Training:
-    """The runs of one training job, one per seed; see `training`."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._keys: list[str] = []
-        self._store: Store | None = None
-        self._runs: dict[int, _LiveRun] = {}
-
-    def open(self) -> None:
-        """Open the store and note that the job has begun. Never raises."""
-        with guarded():
-            self._params = params_of(self._job)
-            former = journal.read(self._job)
-            self._keys = [training_run(self._job, seed, self._params).key for seed in seeds_of(self._job.seeds)]
-            journal.begin(self._job, self._keys)
-            if _later():
-                log.info("MLflow does not show this run yet (%s=later); `%s` will", WHEN, TRACK)
-                return
-            store = open_store(self._job.stage.part)
-            if former and former.over:
-                sync.end(store, former.keys, "KILLED")
-            self._store = store
-
-    def start(self, seed: int, rows: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Begin a seed's run, or go on with it after the epochs in `rows` (as in history.csv) that a checkpoint holds.
-
-        Without rows the training starts from the first epoch, and its run replaces the one of any former training with
-        the same parameters. Never raises.
-        """
-        with guarded(), self._usable() as store:
-            if store:
-                self._open(store, seed, [dict(row) for row in rows])
-
-    def log_epoch(self, row: Mapping[str, Any]) -> None:
-        """Log one row of history.csv (seed, epoch, then metrics) in one call, at the epoch as step. Never raises."""
-        with guarded(), self._usable() as store:
-            if store:
-                self._log(store, int(row["seed"]), dict(row))
-
-    def end(self, status: str) -> None:
-        """Close all runs with one of MLflow's statuses: FINISHED, FAILED or KILLED. Never raises."""
-        with guarded(), self._usable() as store:
-            journal.end(self._job)
-            if store:
-                # By their keys: an interruption may have come between the making of a run and our hearing of its id.
-                sync.end(store, self._keys, status)
-
-    @contextmanager
-    def _usable(self) -> Iterator[Store | None]:
-        """Yield the store, None where it has failed before: the job then goes on without it.
-
-        An interruption is no failure: the runs have to be closed after it.
-        """
-        try:
-            yield self._store
-        except Exception:
-            self._store = None
-            raise
-
-    def _open(self, store: Store, seed: int, rows: list[dict[str, Any]]) -> None:
-        with exclusive():
-            content = training_run(self._job, seed, self._params, rows)
-            run_id, ahead = sync.begin(store, replace(content, started=journal.now()))
-        self._runs[seed] = _LiveRun(run_id, rows, ahead)
-        self._finish_after_the_last_epoch(store, seed)
-
-    def _log(self, store: Store, seed: int, row: dict[str, Any]) -> None:
-        if seed not in self._runs:
-            self._open(store, seed, [])
-        run = self._runs[seed]
-        run.rows.append(row)
-        points = row_points(row)
-        there = {point: value for point, value in run.ahead.items() if point[1] == int(row["epoch"])}
-        if not there:
-            sync.log_points(store, run.id, points, journal.now())
-        elif there != points:
-            # The epoch came out otherwise than before the kill, as it may on a GPU, and MLflow takes nothing back.
-            store.client.delete_run(run.id)
-            self._open(store, seed, run.rows)
-        self._finish_after_the_last_epoch(store, seed)
-
-    def _finish_after_the_last_epoch(self, store: Store, seed: int) -> None:
-        """Close a seed that is done while others of its group are still to be trained."""
-        run = self._runs[seed]
-        if not run.finished and run.rows and int(run.rows[-1]["epoch"]) >= self._params.training.epochs:
-            store.client.set_terminated(run.id, "FINISHED")
-            run.finished = True
-
-
 def _later() -> bool:
-    """Return whether stages leave MLflow alone: several nodes may not share a sqlite file, or reach no server.
-
-    Raises:
-        VlacError: the variable holds a word that it does not take.
-    """
-    when = os.environ.get(WHEN)
-    if when not in (None, "", "later"):
-        raise VlacError(f"{WHEN} is {when!r}, and the only word that it takes is 'later'.", "Unset it, or set it so.")
-    return when == "later"
+    """Return whether jobs leave MLflow to `rebuild`: several nodes may not share a sqlite file, or reach no server."""
+    return os.environ.get("VLAC_TRACKING") == "later"

@@ -3,26 +3,31 @@
 Opening it is safe for many processes at once, quick to fail, and silent.
 """
 
-import getpass
+import gc
 import logging
 import os
 import re
+import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from vlac.errors import VlacError
+from vlac.files import write_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-KEY = "vlac.key"
-"""The tag that tells runs apart: one run per key."""
+KEY, LOG, CHECKOUT = "vlac.key", "vlac.log", "vlac.checkout"
+"""Tags of every run: what it shows, the log of the job that makes it, and the checkout that it belongs to."""
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -32,6 +37,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
+EMPTY: Mapping[str, str] = {}
 ARTIFACTS = "mlartifacts"
 PATIENCE = 120  # seconds that a process waits for the others before it goes on without the view
 BUSY = 10  # seconds that it waits for another program to let go of the sqlite file
@@ -43,35 +49,66 @@ class Store:
 
     Attributes:
         client: MLflow's client for it.
-        experiment: id of the experiment that holds all runs.
-        user: whose runs these are. In a shared store others may show the same training: their runs are left alone.
-        shared: the store was named by MLFLOW_TRACKING_URI, so it may be other people's too.
+        experiment: id of the experiment that holds the runs.
+        checkout: id of this checkout of the project.
+        shared: MLFLOW_TRACKING_URI names the store, so it may hold runs of other checkouts: they are left alone.
     """
 
     client: "MlflowClient"
     experiment: str
-    user: str
+    checkout: str
     shared: bool
 
-    def find(self, key: str) -> "list[Run]":
-        """Return the runs of one key that are not deleted, newest first: one, unless something went wrong before."""
-        return list(self._search(f"tags.`{KEY}` = '{key}'"))
+    def find(self, tag: str, value: str) -> "list[Run]":
+        """Return this checkout's runs whose tag has that value, newest first."""
+        return self._search(f"tags.`{tag}` = '{value}'")
 
-    def every(self, status: str) -> "dict[str, list[Run]]":
-        """Return all runs of a status by key, in as few queries as MLflow allows."""
-        runs: dict[str, list[Run]] = {}
-        for run in self._search(f"tags.`{KEY}` LIKE '%' and attributes.status = '{status}'"):
-            runs.setdefault(run.data.tags[KEY], []).append(run)
-        return runs
+    def all(self) -> "list[Run]":
+        """Return all of this checkout's runs, in as few queries as MLflow allows."""
+        return self._search(f"tags.`{KEY}` LIKE '%'")
 
-    def _search(self, condition: str) -> "Iterator[Run]":
-        mine = f" and tags.`mlflow.user` = '{self.user}'" if self.shared else ""
+    def log(
+        self,
+        run_id: str,
+        points: Mapping[tuple[str, int], float],
+        when: int,
+        params: Mapping[str, str] = EMPTY,
+        tags: Mapping[str, str] = EMPTY,
+    ) -> None:
+        """Log points (by name and step), params and tags in one call."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        self.client.log_batch(
+            run_id,
+            [Metric(name, value, when, step) for (name, step), value in points.items()],
+            list(starmap(Param, params.items())),
+            list(starmap(RunTag, tags.items())),
+        )
+
+    def end(self, log: Path, status: str) -> None:
+        """Give the runs of the job with that log that count as running another status."""
+        for run in self.find(LOG, log.as_posix()):
+            if run.info.status == "RUNNING":
+                self.client.set_terminated(run.info.run_id, status)
+
+    def delete(self, runs: "list[Run]") -> None:
+        """Delete runs."""
+        for run in runs:
+            self.client.delete_run(run.info.run_id)
+
+    def lock(self) -> FileLock:
+        """Return the lock under which finished runs are changed: two stages may score one model at the same time."""
+        return FileLock("logs/tracking.lock", timeout=PATIENCE)
+
+    def _search(self, condition: str) -> "list[Run]":
+        mine = f" and tags.`{CHECKOUT}` = '{self.checkout}'" if self.shared else ""
+        runs: list[Run] = []
         token = None
         while True:
             page = self.client.search_runs([self.experiment], condition + mine, page_token=token)
-            yield from page
+            runs += page
             if not (token := page.token):
-                return
+                return runs
 
 
 def open_store(part: str = "") -> Store:
@@ -81,55 +118,45 @@ def open_store(part: str = "") -> Store:
         part: of the project, whose runs are in an experiment of its own, named after the project's: "vlac-PART".
 
     Raises:
-        VlacError: MLflow is not installed, or another process holds the lock too long.
-        Exception: whatever MLflow or sqlite raises.
+        VlacError: MLflow is not installed.
+        Exception: whatever MLflow, sqlite or a lock raises.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    try:
-        from mlflow import MlflowClient
-    except ImportError:
-        raise VlacError("MLflow is not installed.", "Install the project's requirements.") from None
-    for name in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     given = os.environ.get("MLFLOW_TRACKING_URI")
     file = _sqlite_file(given) if given else Path("mlflow.db").resolve()
     # An absolute path also keeps projects of several users apart in MLflow's own lock files under /tmp.
     uri = f"sqlite:///{file}" if file else str(given)
+    _import_mlflow(sqlite=bool(file))
     if file:
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (a second of imports, better spent outside the lock)
-    with _lock(Path(f"{file}.lock")) if file else nullcontext():
-        if file:
-            _make_or_check(file)
-        client = MlflowClient(tracking_uri=uri)
-        folder = (file.parent if file else Path.cwd()) / ARTIFACTS
-        location = None if re.match(r"https?:|databricks", uri) else folder.as_uri()
-        name = "-".join(filter(None, (os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vlac", part)))
-        experiment = _experiment(client, name, location)
-        if file and location and experiment.artifact_location != location:
-            _follow_moved_folder(file, experiment.artifact_location, location)
-    return Store(client, experiment.experiment_id, _user(), shared=bool(given))
+        _make_or_check(file)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    folder = (file.parent if file else Path.cwd()) / ARTIFACTS
+    location = None if re.match(r"https?:|databricks", uri) else folder.as_uri()
+    name = "-".join(filter(None, (os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vlac", part)))
+    experiment = _experiment(client, name, location)
+    if file and location and experiment.artifact_location != location:
+        _follow_moved_folder(file, experiment.artifact_location, location)
+    return Store(client, experiment.experiment_id, _checkout(), shared=bool(given))
 
 
-@contextmanager
-def exclusive() -> Iterator[None]:
-    """Hold the project's view for one process at a time, so that two stages do not mend the same run at once."""
-    with _lock(Path("logs/tracking.lock")):
-        yield
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _import_mlflow(sqlite: bool) -> None:
+    collecting = gc.isenabled()
+    gc.disable()  # a fifth of the time of these imports, which are most of what a short job pays for the view
     try:
-        with FileLock(path, timeout=PATIENCE):
-            yield
-    except Timeout:
-        raise VlacError(
-            f"Another process has held {path} for {PATIENCE} seconds.", "Look for one that hangs."
-        ) from None
+        import mlflow
+
+        if sqlite:
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    except ImportError:
+        raise VlacError("MLflow is not installed.", "Install the project's requirements.") from None
+    finally:
+        if collecting:
+            gc.enable()
+    for name in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -140,17 +167,18 @@ def _sqlite_file(uri: str) -> Path | None:
 
 def _make_or_check(file: Path) -> None:
     """Make the sqlite file if it is missing, else make sure that it is one and that nobody holds it."""
-    if not file.exists():
-        from mlflow import MlflowClient
+    from mlflow import MlflowClient
 
-        # Its migrations take seconds, not in one transaction: a process killed among them must leave no half a store.
-        for left in file.parent.glob(f"{file.name}.*.new*"):
-            left.unlink()
-        # A new name each time, because MLflow keeps connections to files that it has seen.
-        new = file.with_name(f"{file.name}.{time.time_ns()}.new")
-        MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
-        new.replace(file)
-        return
+    if not file.exists():
+        with FileLock(f"{file}.lock", timeout=PATIENCE):
+            if not file.exists():
+                # Its migrations take seconds, not in one transaction: a process killed meanwhile may leave no store.
+                for left in file.parent.glob(f"{file.name}.*.new*"):
+                    left.unlink()
+                # A new name each time, because MLflow keeps connections to files that it has seen.
+                new = file.with_name(f"{file.name}.{time.time_ns()}.new")
+                MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+                new.replace(file)
     # MLflow would retry a damaged or locked file for minutes.
     with closing(sqlite3.connect(file, timeout=BUSY, isolation_level=None)) as connection:
         connection.execute("begin immediate")
@@ -159,7 +187,7 @@ def _make_or_check(file: Path) -> None:
 
 
 def _experiment(client: "MlflowClient", name: str, location: str | None) -> "Experiment":
-    """Return the experiment of that name, made first if need be, brought back if it was deleted."""
+    """Return the experiment of that name, made first if need be, restored if it was deleted."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -167,8 +195,7 @@ def _experiment(client: "MlflowClient", name: str, location: str | None) -> "Exp
         try:
             client.create_experiment(name, artifact_location=location)
         except MlflowException as error:
-            # On a server another process may have been first.
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
                 raise
         found = client.get_experiment_by_name(name)
         assert found is not None
@@ -182,15 +209,60 @@ def _follow_moved_folder(file: Path, old: str, new: str) -> None:
     if not re.fullmatch(rf"file://.*/{ARTIFACTS}", old):
         return  # a place that somebody chose
     with closing(sqlite3.connect(file, timeout=BUSY)) as connection, connection:
-        connection.execute("update experiments set artifact_location = ? where artifact_location = ?", (new, old))
-        connection.execute(
-            "update runs set artifact_uri = ? || substr(artifact_uri, ?) where substr(artifact_uri, 1, ?) = ?",
-            (new, len(old) + 1, len(old) + 1, f"{old}/"),
-        )
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            connection.execute(
+                f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ? || '/%'",
+                (new, len(old) + 1, old, old),
+            )
 
 
-def _user() -> str:
-    try:
-        return re.sub(r"[^\w.@-]", "_", getpass.getuser())
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
+def _checkout() -> str:
+    """Return a random id of this checkout, made when first asked for."""
+    file = Path("logs/checkout.id")
+    with FileLock("logs/checkout.lock", timeout=PATIENCE):
+        if not file.exists():
+            write_text(file, f"{secrets.token_hex(8)}\n")
+        return file.read_text().strip()
+
+
+# What is said of errors.
+
+
+def location() -> str:
+    """Return where the view is kept, fit for printing."""
+    return _without_password(os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")
+
+
+def why(error: BaseException) -> str:
+    """Return in a few words what is behind an error of MLflow, which wraps it in several layers."""
+    for layer in _layers(error):
+        if isinstance(layer, sqlite3.Error):
+            return f"its store {location()} cannot be used ({layer})"
+        if type(layer).__name__ in ("ConnectionError", "ConnectTimeout", "ReadTimeout"):
+            return f"{location()} does not answer"
+        if type(layer).__name__ == "ResponseError":
+            return f"{location()} answers with errors ({layer})"
+    if isinstance(error, VlacError):
+        return error.message.rstrip(".")
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _without_password(first.split(". ")[0].rstrip(".")[:200])
+
+
+def is_damaged(error: BaseException) -> bool:
+    """Return whether an error says that the bytes of the project's own sqlite file are damaged."""
+    # The other classes of sqlite's errors are about files that are locked, out of reach or on a full disk.
+    return not os.environ.get("MLFLOW_TRACKING_URI") and any(
+        type(layer) is sqlite3.DatabaseError or (isinstance(layer, sqlite3.Error) and "no such table" in str(layer))
+        for layer in _layers(error)
+    )
+
+
+def _layers(error: BaseException) -> list[BaseException]:
+    layers = [error]
+    while (inner := layers[-1].__cause__ or layers[-1].__context__) and inner not in layers:
+        layers.append(inner)
+    return layers
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]+@", "//", text)

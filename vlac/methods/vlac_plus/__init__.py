@@ -112,15 +112,12 @@ class Method(vlac.Method):
         import numpy as np
         import torch
         from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
 
         assert train.features is not None
         assert test.features is not None
         chosen = np.random.default_rng(seed).permutation(len(train.features))[:fit_limit]
-        # One thread: sums split over threads differ in their last bits from run to run.
-        with threadpool_limits(limits=1):
-            kmeans = KMeans(self.K[self.main_rung], n_init=STARTS, random_state=seed).fit(train.features[chosen])
-            by_kmeans = kmeans.predict(train.features), kmeans.predict(test.features)
+        kmeans = KMeans(self.K[self.main_rung], n_init=STARTS, random_state=seed).fit(train.features[chosen])
+        by_kmeans = kmeans.predict(train.features), kmeans.predict(test.features)
 
         @torch.no_grad()
         def most_probable(features: np.ndarray) -> np.ndarray:

@@ -1,0 +1,62 @@
+"""The three examples of docs/extending.md, run from the document's own text."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT, Project
+
+BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+EXAMPLES = dict(BLOCK.findall((ROOT / "docs/extending.md").read_text()))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of one quick model, everything made."""
+    project = Project.make(tmp_path_factory.mktemp("extended"), real=True)
+    models = yaml.safe_load((project.folder / "params.yaml").read_text())["models"]
+    project.change("models", to={"gmdgm": models["gmdgm"]})
+    project.change("seeds", to=[0])
+    project.change("probe", "seeds", to=[0])
+    project.snakemake("--quiet", "all")
+    return project
+
+
+def table(project: Project) -> str:
+    return (project.folder / "reports/table1.md").read_text()
+
+
+def test_the_method_of_the_page_is_the_one_that_ships() -> None:
+    assert EXAMPLES["vlac/methods/kmeans.py"] == (ROOT / "vlac/methods/kmeans.py").read_text()
+
+
+def test_a_method_is_a_module_and_an_entry_in_params(project: Project) -> None:
+    path = project.folder / "vlac/methods/another.py"
+    path.write_text(EXAMPLES["vlac/methods/kmeans.py"].replace('"kmeans"', '"another"'))
+    entry = yaml.safe_load(EXAMPLES["params.yaml, under models"])["kmeans"] | {"kind": "another", "K": 12}
+    models = yaml.safe_load((project.folder / "params.yaml").read_text())["models"]
+    project.change("models", to=models | {"pixels": entry})
+    assert {command for command in project.planned() if command.startswith("train")} == {"train --model pixels --seed 0"}
+    project.snakemake("--quiet", "all")
+    assert "pixels: k-means on pixels, K = 12" in table(project)
+    assert (project.folder / "reports/tiny/figures/pixels/0/clusters.png").stat().st_size > 1000
+
+
+def test_a_metric_is_one_entry(project: Project) -> None:
+    path = project.folder / "vlac/evaluation/metrics.py"
+    entry = EXAMPLES["vlac/evaluation/metrics.py, a last entry of METRICS"]
+    path.write_text(re.sub(r"(^METRICS = \(.*?)(^\)$)", rf"\1{entry}\2", path.read_text(), flags=re.M | re.S))
+    assert not {command for command in project.planned() if command.startswith("train")}
+    project.snakemake("--quiet", "all")
+    assert "Largest" in table(project)
+
+
+def test_a_data_set_is_a_module_and_its_name(project: Project, tmp_path: Path) -> None:
+    (project.folder / "vlac/datasets/handwritten.py").write_text(EXAMPLES["vlac/datasets/handwritten.py"])
+    name = yaml.safe_load(EXAMPLES["params.yaml, under data"])["source"]
+    project.change("data", "source", to=name)
+    project.change("experiment", to="handwritten")
+    project.snakemake("--quiet", "all")
+    assert "scikit-learn's handwritten digits" in table(project)
+    assert "| train_1597.npz" in table(project)

@@ -1,0 +1,246 @@
+"""The training loop: against a plain loop, resumed, scheduled, and what it refuses."""
+
+import math
+
+import pytest
+import torch
+from tiny import IDENTITY, STEPS, bound_of, tiny_images, tiny_job, tiny_method, tiny_params
+
+from vlac.errors import DivergedError, VlacError
+from vlac.models.ladder import Ladder, to_input
+from vlac.models.load import save_method, write_archive
+from vlac.models.method import LadderMethod
+from vlac.training import trainer
+from vlac.training.checkpoint import Checkpoint
+from vlac.training.device import settle_device, settle_precision
+from vlac.training.trainer import NOISE
+
+IMAGES = tiny_images(40)
+
+
+@pytest.fixture(autouse=True)
+def _checkpoint_after_every_epoch(monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "vlac" / "0.pt"
+
+
+def fit(path, seed=0, images=IMAGES, scale=1.0, identity=IDENTITY, told=None, **training):
+    """Train a tiny VLAC; return it and its rows. `told` hears of the method and of each row."""
+    method = tiny_method("vlac", tiny_params(scale, **training))
+    job = tiny_job(path, identity, **({"epoch": lambda row: told(method, row)} if told else {}))
+    return method, method.fit(images, seed, job)
+
+
+def finish(path, **arguments):
+    """Train to the end; return the bytes of the weights' file and the rows."""
+    method, rows = fit(path, **arguments)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    save_method(path.with_suffix(".model"), method)
+    return path.with_suffix(".model").read_bytes(), rows
+
+
+def stop_after(epoch):
+    def told(method, row):
+        if row["epoch"] == epoch:
+            raise KeyboardInterrupt
+
+    return told
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    return finish(tmp_path_factory.mktemp("uninterrupted") / "0.pt")
+
+
+def test_it_trains_as_a_plain_loop_does(path):
+    """Schedules worked out on the spot, unfused Adam, `.item()` sums."""
+    params = tiny_params()
+    torch.manual_seed(3)
+    model = Ladder(tiny_method("vlac", params).spec()).train()
+    generator = torch.Generator().manual_seed(3 ^ NOISE)
+    groups = [
+        {"params": [p for name, p in model.named_parameters() if name.startswith("priors.") == prior], "lr": lr}
+        for prior, lr in ((False, params.training.lr), (True, params.training.lr_prior))
+    ]
+    optimiser = torch.optim.Adam(groups, fused=False, foreach=False)
+    images, truth = torch.from_numpy(IMAGES), []
+    for epoch in range(3):
+        order = torch.randperm(40, generator=generator)
+        sums = {"elbo": 0.0, "kl_z_1": 0.0, "kl_y_3": 0.0}
+        clusters = set()
+        for update in range(STEPS):
+            done = (epoch * STEPS + update) / (3 * STEPS)
+            temperature, weight = 1 - 0.5 * done, min(1.0, done / 0.5)
+            x = to_input(images[order[update * 16 : (update + 1) * 16]])
+            terms = bound_of(model, x, temperature, "sampled", generator)
+            loss = -(terms.log_likelihood - weight * sum(terms.kl_z.values()) - weight * sum(terms.kl_y.values()))
+            optimiser.zero_grad()
+            loss.mean().backward()
+            optimiser.step()
+            for name, term in (("elbo", terms.elbo), ("kl_z_1", terms.kl_z[1]), ("kl_y_3", terms.kl_y[3])):
+                sums[name] += term.sum().item() / 32
+            clusters |= set(terms.posteriors[3].log_q.argmax(1).tolist())
+        truth.append(sums | {"clusters_in_use_3": len(clusters), "temperature": temperature})
+    method, rows = fit(path, seed=3)
+    for row, expected in zip(rows, truth, strict=True):
+        assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(method.model.state_dict()[name], value, rtol=1e-3, atol=2e-4, msg=name)
+
+
+def test_equal_seeds_train_to_equal_bytes_and_others_do_not(uninterrupted, path, tmp_path):
+    torch.manual_seed(99)  # what happened before does not matter
+    assert finish(path) == uninterrupted
+    weights, rows = finish(tmp_path / "1.pt", seed=1)
+    assert weights != uninterrupted[0]
+    assert rows != uninterrupted[1]
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_resumed_after_any_epoch_ends_as_if_never_stopped(kept, uninterrupted, path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(path, told=stop_after(kept))
+    assert Checkpoint.load(path, IDENTITY).epoch == kept
+    torch.manual_seed(99)
+    assert finish(path) == uninterrupted
+
+
+@pytest.mark.parametrize("update", [0, 1, STEPS, 3 * STEPS - 1])
+def test_stopped_in_mid_epoch_it_resumes_after_the_last_complete_one(update, uninterrupted, path, monkeypatch):
+    calls, loss = [], LadderMethod.loss
+
+    def stops(*arguments):
+        calls.append(1)
+        if len(calls) > update:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LadderMethod, "loss", stops)
+        with pytest.raises(KeyboardInterrupt):
+            fit(path)
+    assert (Checkpoint.load(path, IDENTITY).epoch if path.exists() else 0) == update // STEPS
+    assert finish(path) == uninterrupted
+
+
+def test_checkpoints_are_not_written_more_often_than_asked(path, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1000.0)
+    exists = []
+    fit(path, told=lambda method, row: exists.append(path.exists()))
+    assert exists == [False, False, True]
+
+
+def test_training_raises_the_likelihood(path):
+    _, rows = fit(path, scale=0.2, epochs=8)
+    assert rows[-1]["log_likelihood"] > rows[0]["log_likelihood"] + 100
+
+
+def test_every_update_takes_other_images_at_the_scheduled_settings(path, monkeypatch):
+    seen, temperatures, weights, loss = [], [], [], LadderMethod.loss
+
+    def watched(self, chosen, x, at, generator):
+        seen.append(x.clone())
+        temperatures.append(at.temperature)
+        weights.append((at.kl_z[2], at.kl_y))
+        return loss(self, chosen, x, at, generator)
+
+    monkeypatch.setattr(LadderMethod, "loss", watched)
+    fit(path)
+    assert len(torch.cat(seen[:STEPS]).flatten(1).unique(dim=0)) == STEPS * 16
+    assert not torch.equal(seen[0], seen[STEPS])
+    assert temperatures == pytest.approx([1 - 0.5 * step / 6 for step in range(6)])
+    assert weights == [pytest.approx((min(1, step / 3),) * 2) for step in range(6)]
+
+
+def test_the_precision_asked_for_is_the_one_taken(path, uninterrupted):
+    cpu = torch.device("cpu")
+    assert (settle_precision(cpu, "float32"), settle_precision(cpu, "bfloat16")) == (False, True)
+    weights, rows = finish(path, precision="bfloat16")
+    assert weights != uninterrupted[0]
+    assert rows[-1]["elbo"] == pytest.approx(uninterrupted[1][-1]["elbo"], rel=0.01)
+
+
+def test_weights_that_became_nan_stop_it_and_leave_the_last_good_checkpoint(path):
+    def spoil(method, row):
+        with torch.no_grad():
+            method.model.heads["3"].gaussian.weight[0, 0] = math.nan
+
+    with pytest.raises(DivergedError, match=r"NaN or infinite in epoch 2 \(elbo.*0\.pt keeps an earlier epoch"):
+        fit(path, told=spoil)
+    checkpoint = Checkpoint.load(path, IDENTITY)
+    assert checkpoint.epoch == 1
+    assert all(torch.isfinite(value).all() for value in checkpoint.model.values())
+
+
+def test_a_last_update_that_spoils_the_weights_is_noticed_before_they_are_kept(path, monkeypatch):
+    step, updates = torch.optim.Adam.step, []
+
+    def spoils(self, *arguments):
+        step(self, *arguments)
+        updates.append(1)
+        if len(updates) == STEPS:
+            self.param_groups[0]["params"][0].data.fill_(math.inf)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoils)
+    with pytest.raises(DivergedError, match=r"NaN or infinite in epoch 1 \(weights\); no epoch was kept"):
+        fit(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [({"scale": 1e-25}, "elbo"), ({"lr": 1e38}, r"\("), ({"lr_prior": 1e38}, r"\(")]
+)
+def test_a_loss_or_rate_out_of_range_stops_it_at_once(arguments, words, path):
+    with pytest.raises(DivergedError, match=f"became NaN or infinite in epoch 1 .*{words}.*; no epoch was kept"):
+        fit(path, **arguments)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["parameters", "code", "inputs"])
+def test_a_checkpoint_of_another_training_is_refused_and_kept(name, path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(path, told=stop_after(1))
+    before = path.read_bytes()
+    with pytest.raises(VlacError, match=rf"0\.pt is from epoch 1 of a training with other {name}\. Restore those"):
+        fit(path, identity=IDENTITY | {name: "other"})
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_refused(path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(path, told=stop_after(1))
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[content.index(Checkpoint.load(path, IDENTITY).generator.numpy().tobytes()) + 999] ^= 1
+    for damaged in (b"", b"no archive", content[: len(content) // 2], bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(VlacError, match=r"0\.pt is damaged\. Delete it"):
+            fit(path)
+    write_archive(path, {"kind": "vlac"})
+    with pytest.raises(VlacError, match="is damaged"):
+        fit(path)
+
+
+def test_a_batch_larger_than_the_data_is_refused(path):
+    with pytest.raises(VlacError, match=r"training\.batch is 16, but there are only 15 training images"):
+        fit(path, images=IMAGES[:15])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_without_cuda_is_refused_and_auto_is_the_cpu():
+    with pytest.raises(VlacError, match="cuda, but torch sees no CUDA device"):
+        settle_device("cuda", 1)
+    assert settle_device("auto", 1) == torch.device("cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_trains_as_the_cpu_does(path, tmp_path, precision):
+    _, truth = fit(tmp_path / "cpu.pt", precision=precision)
+    method, rows = fit(path, device="cuda", precision=precision)
+    assert rows[0]["log_likelihood"] == pytest.approx(truth[0]["log_likelihood"], rel=0.1)  # other noise
+    assert method.encode(IMAGES).mean[3].shape == (40, 2)
