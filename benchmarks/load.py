@@ -86,8 +86,9 @@ def jobs_table(project: Project, cores: int) -> str:
     beside = sum(seconds[part] for seconds in every for part in PARTS if part != TRAINING)
     engine = whole.processor - sum(seconds[part] for seconds in every for part in PARTS)
     said = (
-        f"Beside training a job takes {beside / len(every):.2f} s of the processor; Snakemake, its own start and the ends "
-        f"of processes included, adds {engine / len(every):.2f} s. All took {whole.clock:.0f} s by the clock on {cores} cores."
+        f"Beside training a job takes {beside / len(every):.2f} s of the processor; Snakemake, its own start and the "
+        f"ends of processes included, adds {engine / len(every):.2f} s. All took {whole.clock:.0f} s by the clock on "
+        f"{cores} cores."
     )
     heads = ("processor seconds a job", "jobs", *PARTS)
     return f"{aligned(heads, rows)}\n\n{paragraph(said)}"

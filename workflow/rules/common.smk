@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
-from vlac.params import load_params
+from vlac.params.load import load_params
 from vlac.workflow.jobs import jobs
 from vlac.workflow.lock import join_run, whole_folder
 from vlac.workflow.requests import write_for_snakemake, write_rungs
