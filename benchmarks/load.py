@@ -28,6 +28,7 @@ from page import answers, served
 
 from tests.project import Project
 from vlac.reporting.markdown import aligned, paragraph
+from vlac.workflow.jobs import STAGES
 
 MODELS: dict[str, dict[str, Any]] = {
     "vlac": {"kind": "vlac", "K": [1, 3, 12, 1]},
@@ -38,10 +39,11 @@ ALL = ("snakemake", "--quiet", "--cores")
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds of a command by the clock, and of all processors together."""
+    """Seconds of a command by the clock, and of all processors together; and what it said."""
 
     clock: float
     processor: float
+    said: str
 
 
 def make(folder: Path, trainings: int) -> Project:
@@ -62,8 +64,8 @@ def timed(project: Project, *command: str) -> Took:
     """Run a command in the project to its end."""
     print(" ".join(command), file=sys.stderr, flush=True)
     before, started = _children(), time.perf_counter()
-    project.run(*command)
-    return Took(time.perf_counter() - started, _children() - before)
+    said = project.run(*command)
+    return Took(time.perf_counter() - started, _children() - before, said)
 
 
 def _children() -> float:
@@ -81,7 +83,8 @@ def jobs_table(project: Project, cores: int) -> str:
     every = [seconds for found in by_command.values() for seconds in found]
     rows = [
         [f"`{command}`", str(len(found)), *(f"{sum(each[part] for each in found) / len(found):.2f}" for part in PARTS)]
-        for command, found in (by_command | {"all": every}).items()
+        for command, found in ((name, {**by_command, "all": every}.get(name, [])) for name in (*STAGES, "all"))
+        if found
     ]
     beside = sum(seconds[part] for seconds in every for part in PARTS if part != TRAINING)
     engine = whole.processor - sum(seconds[part] for seconds in every for part in PARTS)
@@ -95,9 +98,12 @@ def jobs_table(project: Project, cores: int) -> str:
 
 
 def commands_table(project: Project, jobs: int) -> str:
-    """Return how long each command takes when all jobs are up to date."""
-    nothing = (*ALL, "1", "--dry-run", "all")
-    took = {"snakemake -n": timed(project, *nothing)}
+    """Return how long each command takes when all jobs are up to date.
+
+    Raises:
+        RuntimeError: an engine finds something to do.
+    """
+    took = {"snakemake -n": timed(project, "snakemake", "--cores", "1", "--dry-run", "all")}
     took["vlac plan"] = timed(project, sys.executable, "-m", "vlac", "plan")
     (manifest,) = project.folder.glob("results/*/table/manifest.json")
     manifest.unlink()
@@ -106,7 +112,9 @@ def commands_table(project: Project, jobs: int) -> str:
     took["vlac track, from nothing"] = timed(project, sys.executable, "-m", "vlac", "track")
     took["vlac track, again"] = timed(project, sys.executable, "-m", "vlac", "track")
     took["dvc commit"] = timed(project, "dvc", "commit", "--force", "--quiet")
-    took["dvc repro, nothing to do"] = timed(project, "dvc", "repro", "--quiet")
+    took["dvc repro, nothing to do"] = timed(project, "dvc", "repro")
+    if "> python" in took["dvc repro, nothing to do"].said or "Nothing to be done" not in took["snakemake -n"].said:
+        raise RuntimeError("An engine had something to do.")
     rows = [[f"`{name}`", f"{each.clock:.1f}", f"{each.processor:.1f}"] for name, each in took.items()]
     return aligned((f"{jobs} jobs", "seconds by the clock", "of the processor"), rows)
 
