@@ -20,7 +20,7 @@ localrules:
     download,
     rung,
     table,
-
+    search,
 
 
 rule all:
@@ -40,4 +40,4 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/reports.smk"
-
+include: "workflow/rules/search.smk"

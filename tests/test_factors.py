@@ -101,9 +101,15 @@ def test_mismatches_are_refused(data):
     fit_means, fit_factors, test_means, test_y, test_factors = data
     with pytest.raises(VlacError, match="rungs differ"):
         rung_factor_matrix({1: fit_means[1]}, fit_factors, test_means, test_y, test_factors, **SETTINGS)
-    with pytest.raises(VlacError, match="rungs differ"):
-        rung_factor_matrix(fit_means, fit_factors, test_means, {2: test_y[3]}, test_factors, **SETTINGS)
     with pytest.raises(VlacError, match="factors differ"):
         rung_factor_matrix(fit_means, {"digit": fit_factors["digit"]}, test_means, test_y, test_factors, **SETTINGS)
     with pytest.raises(VlacError, match="NaN or infinity"):
         rung_factor_matrix({**fit_means, 1: fit_means[1] * np.nan}, *data[1:], **SETTINGS)
+
+
+def test_a_method_without_codes_has_the_nmi_of_its_clusters_alone(data):
+    _, fit_factors, _, test_y, test_factors = data
+    table = rung_factor_matrix({}, fit_factors, {}, {1: test_y[3]}, test_factors, **SETTINGS)
+    full = rung_factor_matrix(*data, **SETTINGS)
+    assert values(table, "nmi") == {(1, factor): value for (_, factor), value in values(full, "nmi").items()}
+    assert set(table.measure) == {"nmi"}

@@ -97,7 +97,7 @@ def test_chance_levels():
 def test_score_fits_the_headline_mapping_on_train_labels():
     y_train, t_train = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1])
     y_test, t_test = np.array([0, 0, 0, 1, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 0, 2])
-    scores = metrics.score(y_train, t_train, y_test, t_test, K=3, T=3)
+    scores = metrics.score(metrics.Clustering(y_train, t_train, y_test, t_test, K=3, T=3))
     # Train maps 0 -> 0, 1 -> 1 and the unseen cluster 2 -> 0: three of seven. The test set maps 0 -> 1, 1 -> 1, 2 -> 2.
     assert scores["acc"] == 3 / 7
     assert scores["acc_test_map"] == 5 / 7
@@ -107,13 +107,15 @@ def test_score_fits_the_headline_mapping_on_train_labels():
     assert scores["clusters_in_use"] == 3.0
     assert scores["chance"] == 4 / 7
     assert 4 / 7 < scores["chance_random"] < 1
+    assert list(scores) == [metric.name for metric in metrics.METRICS]
     assert len(scores) == 8
     assert all(type(value) is float for value in scores.values())
 
 
 def test_a_single_cluster_scores_chance():
     t = np.array([0, 1, 1, 2])
-    scores = metrics.score(np.zeros(4, int), t, np.zeros(4, int), t, K=50, T=3)
+    y = np.zeros(4, int)
+    scores = metrics.score(metrics.Clustering(y, t, y, t, K=50, T=3))
     assert scores["acc"] == scores["hungarian"] == scores["chance"] == 0.5
     assert scores["nmi"] == scores["ari"] == 0.0
 

@@ -1,7 +1,6 @@
 """The pretext of VLAC+: the transforms are a group, features follow from definitions, neighbours share clusters."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +9,26 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestNeighbors
-from tiny import IDENTITY, OBJECTIVE, TRAINING, tiny_images, tiny_input, tiny_spec
+from tiny import PRETEXT, tiny_images, tiny_input, tiny_job, tiny_method, tiny_spec
 from torch.nn import functional as F
 
 from vlac.errors import VlacError
-from vlac.models.information import mutual_information
-from vlac.models.ladder import Ladder, to_input
-from vlac.models.pretext import TRANSFORMS, Clusters, Pretext, dihedral, normalise
-from vlac.params.schema import Pretext as Settings
-from vlac.training import Trainer, loop
-from vlac.training import pretext as training
+from vlac.methods.vlac_plus import PretextSettings, learn, neighbours
+from vlac.methods.vlac_plus.ladder import PlusLadder, PlusSpec
+from vlac.methods.vlac_plus.learn import PretextTrainer
+from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, mutual_information, nearest
+from vlac.methods.vlac_plus.pretext import TRANSFORMS, Clusters, Pretext, dihedral, normalise
+from vlac.training import trainer
 from vlac.training.device import Device
-from vlac.training.guide import Guide
-from vlac.training.neighbours import Pairs, learn_clusters, nearest
-from vlac.training.pretext import PretextTrainer
 
-SETTINGS = Settings(
-    channels=[4, 4, 4],
-    hidden=8,
-    epochs=3,
-    batch=16,
-    lr=1e-3,
-    shift=2.0,
-    polarity=True,
-    size=5,
-    neighbours=3,
-    cluster_epochs=2,
-    weight=1.0,
-)
 CPU = Device(torch.device("cpu"), bfloat16=False)
 
 
 def _learner(path: Path, monkeypatch: pytest.MonkeyPatch, identity: str = "i") -> PretextTrainer:
-    monkeypatch.setattr(training, "FOLDER", path)
-    return PretextTrainer(torch.from_numpy(tiny_images(64)), SETTINGS, 4, 0, CPU, {"inputs": identity})
+    monkeypatch.setattr(learn, "FOLDER", path)
+    return PretextTrainer(
+        torch.from_numpy(tiny_images(64)), PretextSettings(**PRETEXT), 4, 0, CPU, {"inputs": identity}
+    )
 
 
 def test_the_transforms_are_the_eight_of_the_square() -> None:
@@ -101,7 +86,7 @@ def test_mutual_information_reaches_its_bounds() -> None:
 
 
 def test_nearest_rows_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlac.training.neighbours.ROWS", 7)
+    monkeypatch.setattr(neighbours, "ROWS", 7)
     features = F.normalize(torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), dim=1)
     expected = NearestNeighbors(n_neighbors=4).fit(features.numpy()).kneighbors(return_distance=False)
     assert np.array_equal(nearest(features, 4).numpy(), expected)
@@ -168,84 +153,59 @@ def test_a_damaged_pretext_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         _learner(tmp_path, monkeypatch).run()
 
 
-def guided(path: Path, pretext: Pretext, device: str = "cpu", pairs: int = 3) -> Trainer:
-    """Return a trainer of a tiny VLAC+ whose pretext has five features."""
-    settings = TRAINING.model_copy(update={"device": device})
-    images = torch.from_numpy(tiny_images(40)).to(device)
-    spec = replace(tiny_spec(), pretext=(2, 2, 2, 3, 5))
-    features = torch.cat([pretext.features(to_input(part)) for part in images.split(20)])
-    guide = Guide(pretext, Pairs(features, pairs), 10.0)
-    return Trainer(spec, images, settings, OBJECTIVE, 0, path, IDENTITY, guide)
-
-
-def lively_pretext(seed: int = 0, device: str = "cpu") -> Pretext:
+def lively_pretext(seed: int = 0) -> Pretext:
     """Return an untrained network with a projection, so that pictures have features of their own."""
     torch.manual_seed(seed)
-    pretext = Pretext((2, 2, 2), 3, 5, 3).to(device).eval()
-    pretext.fit_projection(pretext.orbit(tiny_input(60, seed=1).to(device)))
+    pretext = Pretext((2, 2, 2), 3, 5, 3).eval()
+    pretext.fit_projection(pretext.orbit(tiny_input(60, seed=1)))
     return pretext
-
-
-def test_vlac_plus_goes_on_from_a_checkpoint_to_the_same_weights(tmp_path: Path) -> None:
-    whole = guided(tmp_path / "whole.pt", lively_pretext())
-    truth = [row for row, _ in whole.epochs()]
-    next(guided(tmp_path / "cut.pt", lively_pretext()).epochs(checkpoint_seconds=0))
-    cut = guided(tmp_path / "cut.pt", lively_pretext())
-    cut.resume()
-    assert len(cut.history) == 1
-    list(cut.epochs())
-    assert cut.history == truth
-    assert all(torch.equal(value, cut.model.state_dict()[name]) for name, value in whole.model.state_dict().items())
-
-
-def test_training_leaves_the_pretext_as_it_was_and_moves_the_clusters(tmp_path: Path) -> None:
-    pretext = lively_pretext()
-    trained = guided(tmp_path / "0.pt", pretext)
-    list(trained.epochs())
-    assert trained.model.pretext is not None
-    for name, value in trained.model.pretext.state_dict().items():
-        assert torch.equal(value, pretext.state_dict()[name]), name
-    learnt = trained.model.heads["3"].cluster
-    assert not torch.equal(learnt[0].weight, pretext.clusters[0].weight)
-
-
-def test_a_ladder_does_not_go_on_with_another_pretext(tmp_path: Path) -> None:
-    next(guided(tmp_path / "0.pt", lively_pretext()).epochs(checkpoint_seconds=0))
-    with pytest.raises(VlacError, match="other pretext"):
-        guided(tmp_path / "0.pt", lively_pretext(seed=1)).resume()
-
-
-def test_vlac_plus_is_not_trained_without_its_pretext(tmp_path: Path) -> None:
-    spec = replace(tiny_spec(), pretext=(2, 2, 2, 3, 5))
-    with pytest.raises(ValueError, match="guide"):
-        Trainer(spec, torch.from_numpy(tiny_images(40)), TRAINING, OBJECTIVE, 0, tmp_path / "0.pt", IDENTITY)
 
 
 def test_features_known_beforehand_are_those_that_encode_finds() -> None:
     torch.manual_seed(0)
-    model = Ladder(replace(tiny_spec(), pretext=(2, 2, 2, 3, 5))).eval()
+    model = PlusLadder(PlusSpec(**vars(tiny_spec()), pretext=(2, 2, 2, 3, 5))).eval()
     model.adopt(lively_pretext())
     x = tiny_input(6)
-    found, given = model.encode(x)[3], model.encode(x, seen=lively_pretext().features(x))[3]
+    found, given = model.encode(x)[3], model.encode(x, log_q=model.log_q(lively_pretext().features(x)))[3]
     assert torch.equal(found.log_q, given.log_q)
     assert found.log_q.std(0).sum() > 0  # pictures differ
+    assert torch.equal(found.log_q, F.log_softmax(lively_pretext().clusters(lively_pretext().features(x)), -1))
 
 
-@pytest.mark.gpu
-def test_a_captured_update_of_vlac_plus_is_the_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replayed = guided(tmp_path / "graph.pt", lively_pretext(device="cuda"), "cuda")
-    rows = [row for row, _ in replayed.epochs()]
-    monkeypatch.setattr(loop, "captured", lambda step, stream: stream.wait_stream(torch.cuda.current_stream()) or step)
-    plain = guided(tmp_path / "plain.pt", lively_pretext(device="cuda"), "cuda")
-    for row, (truth, _) in zip(rows, plain.epochs(), strict=True):
-        assert row == pytest.approx(truth, rel=1e-2, abs=1e-2)
+def test_training_leaves_the_pretext_as_it_was_and_moves_the_clusters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = tiny_method("vlac_plus")
+    method.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt"))
+    for name, value in method.model.pretext.state_dict().items():
+        assert torch.equal(value, method.learnt.state_dict()[name]), name
+    assert not torch.equal(method.model.clusters[0].weight, method.learnt.clusters[0].weight)
 
 
-@pytest.mark.gpu
-def test_the_pretext_is_learnt_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "FOLDER", tmp_path)
-    cuda = Device(torch.device("cuda"), bfloat16=True)
-    learner = PretextTrainer(torch.from_numpy(tiny_images(64)), SETTINGS, 4, 0, cuda, {"inputs": "i"})
-    learner.run()
-    assert learner.pairs.features.shape == (64, 5)
-    assert bool(torch.isfinite(learner.pairs.features).all())
+def test_the_loss_is_that_of_vlac_less_the_neighbours_information(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = tiny_method("vlac_plus")
+    method.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt"))
+    at = trainer.Weights(0.5, dict.fromkeys((1, 2, 3, 4), 0.5), 2.0)
+    generators = [torch.Generator().manual_seed(1) for _ in range(2)]
+    loss, terms = method.loss(torch.arange(16), tiny_input(40)[:16], at, generators[0])
+    log_q = method.model.log_q(method.pairs.features[:16])
+    assert torch.equal(terms.posteriors[3].log_q, log_q[3])
+    method.model.encode(tiny_input(40)[:16], 0.5, generators[1], log_q)
+    [torch.empty(16, 2).normal_(generator=generators[1]) for _ in range(4)]  # the noise of z
+    pairs = method.pairs.draw(generators[1])
+    information = mutual_information(*F.log_softmax(method.model.clusters(pairs), -1).chunk(2))
+    assert information > 0
+    torch.testing.assert_close(loss, -terms.weighted(at.kl_z, 2.0).mean() - 10.0 * information, rtol=1e-4, atol=1e-3)
+
+
+def test_a_ladder_does_not_resume_with_another_pretext(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = tiny_method("vlac_plus")
+    method.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt"))
+    monkeypatch.setattr(Pretext, "signature", "other")
+    with pytest.raises(VlacError, match="other pretext"):
+        method.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt"))

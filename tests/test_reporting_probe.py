@@ -8,9 +8,9 @@ import pytest
 from vlac.errors import VlacError
 from vlac.params.load import load_params
 from vlac.params.schema import Params
+from vlac.params.view import restrict
 from vlac.reporting.probe import write_probe_report
-from vlac.stages.definitions import STAGES
-from vlac.stages.view import restrict
+from vlac.workflow.jobs import STAGES
 
 PRESET = Path(__file__).parents[1] / "presets/digits.yaml"
 
@@ -39,8 +39,8 @@ def row(text: str, label: str) -> list[str]:
 
 def test_names_the_rung_with_mean_and_std(tmp_path: Path) -> None:
     write_probe_report(params_of_the_stage(), scores(), 2, 3, tmp_path)
-    text = (tmp_path / "reports/probe.md").read_text()
-    assert "**The probe names rung 2.** params.yaml sets `digit_rung` to 3 nevertheless" in text
+    text = (tmp_path / "probe.md").read_text()
+    assert "**The probe names rung 2.** params.yaml sets `digit_rung` to 3 all the same" in text
     # gmm_purity of rung 2: 0.5 and 0.6, mean 0.55, std 0.1 / sqrt(2)
     assert row(text, "**2**") == ["0.200 ± 0.000", "0.300 ± 0.000", "0.550 ± 0.071", "0.200 ± 0.000"]
     assert row(text, "3")[2] == "0.450 ± 0.071"
@@ -51,7 +51,7 @@ def test_names_the_rung_with_mean_and_std(tmp_path: Path) -> None:
 def test_auto_uses_the_answer_and_one_seed_has_no_spread(tmp_path: Path) -> None:
     probe = {"seeds": [0], "K": 50}
     write_probe_report(params_of_the_stage(digit_rung="auto", probe=probe), scores(1), 2, 2, tmp_path)
-    text = (tmp_path / "reports/probe.md").read_text()
+    text = (tmp_path / "probe.md").read_text()
     assert "`digit_rung` is auto, so rung 2 gets the largest K" in text.replace("\n", " ")
     assert row(text, "**2**") == ["0.200", "0.300", "0.500", "0.200"]
     assert "from seed 0" in text
@@ -59,11 +59,11 @@ def test_auto_uses_the_answer_and_one_seed_has_no_spread(tmp_path: Path) -> None
 
 def test_chance_is_reported_where_it_was_measured(tmp_path: Path) -> None:
     write_probe_report(params_of_the_stage(), scores().assign(chance=0.125), 2, 3, tmp_path)
-    assert "Chance: 0.125" in (tmp_path / "reports/probe.md").read_text()
+    assert "Chance: 0.125" in (tmp_path / "probe.md").read_text()
 
 
 def test_same_bytes_again(tmp_path: Path) -> None:
-    files = [tmp_path / "reports/probe.md", tmp_path / "reports/probe.png"]
+    files = [tmp_path / "probe.md", tmp_path / "probe.png"]
     write_probe_report(params_of_the_stage(), scores(), 2, 3, tmp_path)
     first = [file.read_bytes() for file in files]
     write_probe_report(params_of_the_stage(), scores(), 2, 3, tmp_path)

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from vlac.datasets.base import File, source_content
 from vlac.errors import VlacError
+from vlac.evaluation.metrics import SHOWN
 from vlac.files import write_csv, write_json
 from vlac.params.load import load_params
 from vlac.params.schema import Params
@@ -16,6 +18,7 @@ from vlac.reporting.table import write_table
 
 PRESET = Path(__file__).parents[1] / "presets/digits.yaml"
 FACTORS = {"digit": 0.1, "ink_hue": 0.2}
+PAPER = ("VLAC K^1layer = (1, 1, 50, 1)", "VLAC K^2layer = (1, 5, 50, 1)", "Equivalent GM-DGM, K = 50")
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +33,12 @@ def changed(params: Params, **sections: object) -> Params:
 
 def lay_out(root: Path, params: Params, acc: dict[str, list[float]], factors: dict[str, float], official=False) -> None:
     """Write what the stages before the table write; seed s of a model has the s-th of its accuracies."""
-    files = [
-        {"split": split, "name": f"{split}_32x32.mat", "bytes": 1, "sha256": "0" * 64, "count": n, "official": official}
-        for split, n in (("train", 12000), ("test", 4000))
-    ]
-    write_json(root / "data/source.json", {"source": params.data.source, "files": files})
+    counts = {"train": 12000, "test": 4000}
+    files = [File(split, f"{split}_32x32.mat", count, official, 1, "0" * 64) for split, count in counts.items()]
+    write_json(root / "data/digits/source.json", source_content(params.data.source, files))
     for name, values in acc.items():
         for seed, value in enumerate(values):
-            folder = root / "results/evaluate" / name / str(seed)
+            folder = root / "results/digits/evaluate" / name / str(seed)
             row = {"seed": seed, "rung": 3, "acc": value, "acc_test_map": value + 0.01, "hungarian": 0.2, "nmi": 0.3}
             row |= {"ari": -0.0001, "clusters_in_use": 40 + seed, "chance": 0.1, "chance_random": 0.118, "images": 4000}
             write_csv(folder / "scores.csv", pd.DataFrame([row]))
@@ -47,6 +48,13 @@ def lay_out(root: Path, params: Params, acc: dict[str, list[float]], factors: di
             write_csv(
                 folder / "factors.csv", pd.DataFrame(lines, columns=["seed", "rung", "factor", "measure", "value"])
             )
+
+
+def report(root: Path, params: Params, acc: list[float], factors: dict[str, float] = FACTORS, official=False) -> str:
+    """Lay out equal results of all models, write the table and return it."""
+    lay_out(root, params, dict.fromkeys(params.models, acc), factors, official)
+    write_table(params, root)
+    return (root / "reports/table1.md").read_text()
 
 
 def cells(text: str, label: str) -> list[str]:
@@ -59,29 +67,18 @@ def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path: Path, shipp
     write_table(shipped, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
     # std of (0.4, 0.5) with ddof = 1 is 0.1 / sqrt(2) = 0.0707
-    row = cells(text, "VLAC K^1layer = (1, 1, 50, 1)")
+    row = cells(text, PAPER[0])
     assert row[1:4] == ["0.637 ± 0.042", "0.450 ± 0.071", "0.460 ± 0.071"]
     assert row[4:] == ["0.200 ± 0.000", "0.300 ± 0.000", "0.000 ± 0.000", "40.5 ± 0.7", "2"]
     table = pd.read_csv(tmp_path / "reports/table1.csv").set_index("row")
     assert len(table) == 6
-    assert table.loc["VLAC K^1layer = (1, 1, 50, 1)", "acc_std"] == pytest.approx(0.1 / math.sqrt(2), rel=1e-5)
-    assert table.loc["Equivalent GM-DGM, K = 50", "acc_mean"] == pytest.approx(0.305)
+    assert table.loc[PAPER[0], "acc_std"] == pytest.approx(0.1 / math.sqrt(2), rel=1e-5)
+    assert table.loc[PAPER[2], "acc_mean"] == pytest.approx(0.305)
     assert table.loc["DEC [29]", "status"] == "quoted"
     assert math.isnan(table.loc["DEC [29]", "acc_mean"])
     assert "ddof = 1) over seeds 0 and 1" in text
     assert "There are 2 seeds per row. That says little" in text
     assert "cannot give a p below 0.333" in text
-
-
-def test_one_seed_has_no_spread(tmp_path: Path, shipped: Params) -> None:
-    params = changed(shipped, seeds=[0])
-    lay_out(tmp_path, params, {"vlac_1layer": [0.4], "vlac_2layer": [0.6], "gmdgm": [0.3]}, FACTORS)
-    write_table(params, tmp_path)
-    text = (tmp_path / "reports/table1.md").read_text()
-    row = cells(text, "VLAC K^2layer = (1, 5, 50, 1)")
-    assert row[2:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "40.0", "1"]
-    assert "seed 0 alone" in text
-    assert pd.read_csv(tmp_path / "reports/table1.csv")["acc_std"].isna().all()
 
 
 def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_path: Path, shipped: Params) -> None:
@@ -91,17 +88,15 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
         "mine": {"kind": "vlac", "K": [5, 1, 50, 1]},
     }
     params = changed(shipped, models=models)
-    lay_out(tmp_path, params, {name: [0.4, 0.5] for name in models}, FACTORS)
-    write_table(params, tmp_path)
-    text = (tmp_path / "reports/table1.md").read_text()
-    assert cells(text, "VLAC K^1layer = (1, 1, 50, 1)")[2] == "quoted"
-    assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[2:] == ["quoted", *[""] * 6]
-    assert cells(text, "Equivalent GM-DGM, K = 50")[2] == "0.450 ± 0.071"
-    for label in ("vlac_1layer, K = (1, 1, 20, 1)", "mine, K = (5, 1, 50, 1)"):
+    text = report(tmp_path, params, [0.4, 0.5])
+    assert cells(text, PAPER[0])[2] == "quoted"
+    assert cells(text, PAPER[1])[2:] == ["quoted", *[""] * 6]
+    assert cells(text, PAPER[2])[2] == "0.450 ± 0.071"
+    for label in ("vlac_1layer: VLAC, K = (1, 1, 20, 1)", "mine: VLAC, K = (5, 1, 50, 1)"):
         assert cells(text, label)[1:3] == ["not in the paper", "0.450 ± 0.071"]
     order = pd.read_csv(tmp_path / "reports/table1.csv")["row"].tolist()
     assert order[:6] == [printed.label for printed in TABLE_1]
-    assert [label.split(",")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
+    assert [label.split(":")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
 
 
 def test_the_order_of_models_in_the_file_says_nothing(tmp_path: Path, shipped: Params) -> None:
@@ -109,8 +104,7 @@ def test_the_order_of_models_in_the_file_says_nothing(tmp_path: Path, shipped: P
     written = []
     for order in (models, dict(sorted(models.items(), reverse=True))):
         params = changed(shipped, models=order)
-        lay_out(tmp_path, params, {name: [0.4, 0.5] for name in models}, FACTORS)
-        write_table(params, tmp_path)
+        report(tmp_path, params, [0.4, 0.5])
         written.append([(tmp_path / "reports" / f"table1.{end}").read_bytes() for end in ("md", "csv")])
     assert written[0] == written[1]
 
@@ -121,8 +115,8 @@ def test_results_of_a_removed_model_and_seed_stay_out(tmp_path: Path, shipped: P
     params = changed(shipped, seeds=[1], models={name: models[name] for name in ("vlac_1layer", "gmdgm")})
     write_table(params, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
-    assert cells(text, "VLAC K^1layer = (1, 1, 50, 1)")[2] == "0.500"
-    assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[2] == "quoted"
+    assert cells(text, PAPER[0])[2] == "0.500"
+    assert cells(text, PAPER[1])[2] == "quoted"
     assert pd.read_csv(tmp_path / "reports/table1.csv")["acc_mean"].dropna().tolist() == [0.5, 0.31]
 
 
@@ -138,29 +132,24 @@ def test_rows_of_three_seeds_are_compared(tmp_path: Path, shipped: Params) -> No
     # Equal variances 0.01, n = 3 each: standard error sqrt(0.02 / 3), 4 degrees of freedom.
     error = math.sqrt(0.02 / 3)
     reach, p = stats.t.ppf(0.975, 4) * error, 2 * stats.t.sf(0.3 / error, 4)
-    row = cells(section, "VLAC K^1layer = (1, 1, 50, 1)")
-    assert row[1:5] == ["VLAC K^2layer = (1, 5, 50, 1)", "0.300", f"{0.3 - reach:.3f} to {0.3 + reach:.3f}", f"{p:.3f}"]
+    row = cells(section, PAPER[0])
+    assert row[1:5] == [PAPER[1], "0.300", f"{0.3 - reach:.3f} to {0.3 + reach:.3f}", f"{p:.3f}"]
     # The least p of three pairs, so times 3; of 20 partitions, 2 are as extreme.
     assert row[5:] == [f"{3 * p:.3f}", "0.100", "0.300"]
 
 
-def test_models_alone_or_of_one_seed_are_not_tested(tmp_path: Path, shipped: Params) -> None:
-    accuracies = {"vlac_1layer": [0.4], "vlac_2layer": [0.1], "gmdgm": [0.3]}
-    params = changed(shipped, seeds=[0])
-    lay_out(tmp_path, params, accuracies, FACTORS)
-    write_table(params, tmp_path)
-    assert "Not tested: with a single seed" in (tmp_path / "reports/table1.md").read_text()
-    params = changed(shipped, models={"gmdgm": {"kind": "gmdgm", "K": 50, "z": 10}})
-    lay_out(tmp_path, params, {"gmdgm": [0.3, 0.4]}, FACTORS)
-    write_table(params, tmp_path)
-    assert "Differences" not in (tmp_path / "reports/table1.md").read_text()
+def test_one_seed_has_no_spread_and_is_not_tested_and_nor_is_a_model_alone(tmp_path: Path, shipped: Params) -> None:
+    text = report(tmp_path, changed(shipped, seeds=[0]), [0.6])
+    assert cells(text, PAPER[1])[2:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "40.0", "1"]
+    assert "seed 0 alone" in text
+    assert "Not tested: with a single seed" in text
+    assert pd.read_csv(tmp_path / "reports/table1.csv")["acc_std"].isna().all()
+    alone = changed(shipped, models={"gmdgm": {"kind": "gmdgm", "K": 50, "z": 10}})
+    assert "Differences" not in report(tmp_path, alone, [0.3, 0.4])
 
 
 def test_rungs_against_factors(tmp_path: Path, shipped: Params) -> None:
-    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
-    write_table(shipped, tmp_path)
-    text = (tmp_path / "reports/table1.md").read_text()
-    section = text.partition("### VLAC K^1layer")[2].partition("###")[0]
+    section = report(tmp_path, shipped, [0.4, 0.5]).partition("### VLAC K^1layer")[2].partition("###")[0]
     assert "digit (0.100)" in section
     assert "ink hue (0.200)" in section
     assert cells(section, "z_1, kNN accuracy")[1:] == ["0.550", "0.550"]
@@ -170,27 +159,21 @@ def test_rungs_against_factors(tmp_path: Path, shipped: Params) -> None:
 
 def test_svhn_has_the_digit_alone_and_says_which_files(tmp_path: Path, shipped: Params) -> None:
     params = changed(shipped, data=shipped.data.model_dump() | {"source": "svhn"})
-    accuracies = {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}
-    lay_out(tmp_path, params, accuracies, {"digit": 0.196})
-    write_table(params, tmp_path)
-    text = (tmp_path / "reports/table1.md").read_text()
+    text = report(tmp_path, params, [0.4, 0.5], {"digit": 0.196})
     assert "not the official SVHN files" in text
     assert "digit (0.196)" in text
     assert "hue" not in text
     assert "**4,000**" in text
-    lay_out(tmp_path, params, accuracies, {"digit": 0.196}, official=True)
-    write_table(params, tmp_path)
-    assert "same official SVHN test split" in (tmp_path / "reports/table1.md").read_text()
+    assert "same official SVHN test split" in report(tmp_path, params, [0.4, 0.5], {"digit": 0.196}, official=True)
 
 
 def test_same_bytes_again_and_every_table_is_aligned(tmp_path: Path, shipped: Params) -> None:
-    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
     files = [tmp_path / "reports/table1.md", tmp_path / "reports/table1.csv"]
-    write_table(shipped, tmp_path)
+    text = report(tmp_path, shipped, [0.4, 0.5])
     first = [file.read_bytes() for file in files]
     write_table(shipped, tmp_path)
     assert [file.read_bytes() for file in files] == first
-    blocks = [block for block in files[0].read_text().split("\n\n") if block.startswith("|")]
+    blocks = [block for block in text.split("\n\n") if block.startswith("|")]
     assert len(blocks) == 7
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1
@@ -199,15 +182,15 @@ def test_same_bytes_again_and_every_table_is_aligned(tmp_path: Path, shipped: Pa
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [
-        ("acc", None, r"has no column acc.*evaluate --model gmdgm --seeds 1"),
+        ("acc", None, r"has no column acc.*evaluate --model gmdgm --seed 1"),
         ("images", 3999, r"numbers of test images \(3999, 4000\)"),
     ],
 )
 def test_scores_that_do_not_belong_are_refused(
     tmp_path: Path, shipped: Params, column: str, value: int | None, sentence: str
 ) -> None:
-    lay_out(tmp_path, shipped, {"vlac_1layer": [0.4, 0.5], "vlac_2layer": [0.6, 0.6], "gmdgm": [0.3, 0.3]}, FACTORS)
-    path = tmp_path / "results/evaluate/gmdgm/1/scores.csv"
+    lay_out(tmp_path, shipped, {name: [0.4, 0.5] for name in shipped.models}, FACTORS)
+    path = tmp_path / "results/digits/evaluate/gmdgm/1/scores.csv"
     scores = pd.read_csv(path)
     write_csv(path, scores.drop(columns=column) if value is None else scores.assign(**{column: value}))
     with pytest.raises(VlacError, match=sentence):
@@ -215,20 +198,39 @@ def test_scores_that_do_not_belong_are_refused(
     assert not (tmp_path / "reports/table1.md").exists()
 
 
-def test_vlac_plus_has_a_row_of_its_own_and_one_for_each_part(tmp_path: Path) -> None:
-    tiny = load_params(PRESET.with_name("tiny.yaml"))
-    models = {"vlac_2layer": tiny.models["vlac_2layer_plus"].model_dump()}  # the paper's name gives no paper's row
-    params = changed(tiny, models=models, seeds=[0, 1])
+def test_further_clusterings_have_rows_below_their_method_s(tmp_path: Path, shipped: Params) -> None:
+    plus = load_params(PRESET.with_name("tiny.yaml")).models["vlac_2layer_plus"].model_dump()
+    params = changed(shipped, models={"vlac_2layer": plus})  # the paper's name, another kind: not the paper's row
     lay_out(tmp_path, params, {"vlac_2layer": [0.6, 0.6]}, FACTORS)
-    for seed, (kmeans, neighbours) in enumerate([(0.3, 0.5), (0.4, 0.5)]):
-        path = tmp_path / f"results/evaluate/vlac_2layer/{seed}/scores.csv"
+    for seed, acc in enumerate([0.3, 0.4]):
+        path = tmp_path / f"results/digits/evaluate/vlac_2layer/{seed}/scores.csv"
         scores = pd.read_csv(path)
-        for measure in ("acc", "acc_test_map", "hungarian", "nmi", "ari", "clusters_in_use"):
-            scores[f"kmeans_{measure}"], scores[f"neighbours_{measure}"] = kmeans, neighbours
-        write_csv(path, scores)
+        further = pd.DataFrame({f"k-means of features/{metric.name}": [acc] for metric in SHOWN})
+        write_csv(path, scores.join(further))
     write_table(params, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
-    assert cells(text, "VLAC K^2layer = (1, 5, 50, 1)")[1:3] == ["0.648 ± 0.027", "quoted"]
-    assert cells(text, "VLAC+ vlac_2layer, K = (1, 2, 12, 1)")[1:3] == ["not in the paper", "0.600 ± 0.000"]
-    assert cells(text, "vlac_2layer: its pretext features + k-means")[2] == "0.350 ± 0.071"
-    assert cells(text, "vlac_2layer: its pretext features + agreement of neighbours")[2] == "0.500 ± 0.000"
+    assert cells(text, PAPER[1])[1:3] == ["0.648 ± 0.027", "quoted"]
+    assert cells(text, "vlac_2layer: VLAC+, K = (1, 2, 12, 1)")[1:3] == ["not in the paper", "0.600 ± 0.000"]
+    assert cells(text, "vlac_2layer: k-means of features")[1:3] == ["not in the paper", "0.350 ± 0.071"]
+    assert "- VLAC+ goes beyond the paper." in text
+
+
+def test_a_method_without_codes_has_the_nmi_of_its_clusters(tmp_path: Path, shipped: Params) -> None:
+    params = changed(shipped, models=shipped.model_dump()["models"] | {"pixels": {"kind": "kmeans", "K": 50}})
+    lay_out(tmp_path, params, {name: [0.4, 0.5] for name in params.models}, FACTORS)
+    for seed in (0, 1):
+        folder = tmp_path / f"results/digits/evaluate/pixels/{seed}"
+        write_csv(folder / "scores.csv", pd.read_csv(folder / "scores.csv").assign(rung=1))
+        factors = pd.read_csv(folder / "factors.csv").query("measure == 'nmi'").assign(rung=1)
+        write_csv(folder / "factors.csv", factors)
+    write_table(params, tmp_path)
+    text = (tmp_path / "reports/table1.md").read_text()
+    section = text.partition("### pixels: k-means on pixels, K = 50")[2].partition("\n## ")[0]
+    assert [line.strip("| ").split(" ")[0] for line in section.split("\n\n")[1].splitlines()[2:]] == ["y_1,"]
+    assert cells(section, "y_1, NMI")[1:] == ["0.225", "0.225"]
+    notes = " ".join(text.partition("### Protocol")[2].partition("###")[0].split())
+    assert "- pixels: k-means (Lloyd's algorithm" in notes
+    assert "- gmdgm, vlac_1layer and vlac_2layer: Training: 7 epochs" not in notes  # in the order of the table:
+    assert "- vlac_1layer, vlac_2layer and gmdgm: Training: 7 epochs" in notes
+    assert notes.count("Likelihood: Gaussian of standard deviation") == 1
+    assert "digits/probe.md says" in notes

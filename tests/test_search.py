@@ -1,207 +1,220 @@
-"""A search from end to end on a few embedded digits, and what a trial sees, survives and leaves behind."""
+"""The search: its rule, the sentences about search.yaml, what a trial is trained on and scored by, and its report."""
 
 import math
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from project import Project
 
-from vlac import cli
-from vlac.data.split import Split, hold_out
-from vlac.errors import VlacError
+from vlac.data.split import Split, from_labels
+from vlac.errors import DivergedError, VlacError
 from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.files import read_csv
-from vlac.params.trials import load_search
-from vlac.pipeline import trial as trial_stage
-from vlac.stages import Job
-from vlac.stages.asked import asked_of
-from vlac.stages.search import SEARCH_STAGES
-from vlac.stages.stale import why_stale
-from vlac.tracking import rebuild_search, store
-from vlac.training import loop, step
-
-pytest_plugins = ["tracking_fixtures"]
+from vlac.methods import kinds
+from vlac.search.jobs import search_jobs
+from vlac.search.params import load_search
+from vlac.search.search import choose, search
+from vlac.search.trial import trial
+from vlac.workflow.depends import params_hash
+from vlac.workflow.jobs import Job
+from vlac.workflow.run import run_job
 
 ROOT = Path(__file__).resolve().parents[1]
-FASTER = Job(SEARCH_STAGES["trial"], model="faster", seeds="0")
-VLAE = {"name": "plain", "hypothesis": "h", "prediction": "p", "model": {"kind": "vlae"}, "set": {}}
+TINY = (ROOT / "presets/searches/tiny.yaml").read_text()
+OTHERS = """
+  - {name: plain, hypothesis: h, prediction: p, model: {kind: vlae}, set: {}}
+  - {name: pixels, hypothesis: h, prediction: p, model: {kind: kmeans, K: 9}, set: {}}
+"""
+NAN = math.nan
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The training split of presets/tiny.yaml."""
-    folder = tmp_path_factory.mktemp("images")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(cli, "_log_to_console", lambda: None)
-        Path("params.yaml").write_text((ROOT / "presets/tiny.yaml").read_text())
-        assert cli.main(["download"]) == cli.main(["prepare"]) == 0
-    return folder / "data/train.npz"
+class Nobody:
+    """Watches a training and shows nothing."""
+
+    start = log_epoch = staticmethod(lambda rows: None)
 
 
-@pytest.fixture
-def project(view: store.Store, images: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
-    """A folder with two trials to be made and the training split, but without test images; its MLflow store."""
-    monkeypatch.setattr(cli, "_log_to_console", lambda: None)
-    Path("presets").mkdir()
-    for path in ("params.yaml", "presets/tiny.yaml"):
-        Path(path).write_text((ROOT / "presets/tiny.yaml").read_text())
-    change(lambda values: None)
-    Path("data").mkdir()
-    Path("data/train.npz").write_bytes(images.read_bytes())
-    return view
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the tiny search and images that mean nothing, no two alike."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    shutil.copy(ROOT / "presets/tiny.yaml", "params.yaml")
+    Path("search.yaml").write_text(TINY)
+    images = np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), np.uint8)
+    from_labels(images, np.arange(400, dtype=np.uint8) % 10).save(Path("data/tiny/train.npz"))
+    return tmp_path
 
 
-def change(edit) -> None:
-    """Write search.yaml as presets/searches/tiny.yaml has it after the edit."""
-    values = yaml.safe_load((ROOT / "presets/searches/tiny.yaml").read_text())
-    edit(values)
-    Path("search.yaml").write_text(yaml.safe_dump(values))
+def run(name: str) -> Job:
+    """Run a trial, or the search, and return its job."""
+    every = list(search_jobs())
+    job, params = next((job, params) for job, params in every if name in (job.model, job.stage.name))
+    stage = search if job.stage.name == "search" else lambda *of: trial(*of, Nobody())
+    run_job(job, params, [each for each, _ in every], stage)
+    return job
 
 
-def run(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command that must fail with a sentence, and return that."""
-    assert cli.main(command.split()) == 2
-    return capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("scores", "lead", "chosen", "verdict"),
+    [
+        # means 0.30 and 0.33
+        ({"base": [0.2, 0.4], "other": [0.33, 0.33]}, 0.02, "other", "leads the base trial `base` by 0.030"),
+        ({"base": [0.2, 0.4], "other": [0.33, 0.33]}, 0.04, "base", "`other`, differs from it by +0.030, and 0.04 was"),
+        ({"base": [0.2, 0.4], "other": [0.25, 0.25]}, 0.0, "base", "-0.050"),
+        # A lead met exactly: in floating point 0.29 - 0.28 is below 0.01.
+        ({"base": [0.28], "other": [0.29]}, 0.01, "other", "0.010"),
+        # Equal means: the base stays, even where no lead is asked for; of two others the first counts.
+        ({"base": [0.3], "other": [0.3]}, 0.0, "base", "+0.000"),
+        ({"first": [0.4], "base": [0.3], "second": [0.4]}, 0.05, "first", "0.100"),
+        # One seed that failed rules a trial out, whatever the others reached.
+        ({"base": [0.3, 0.3], "other": [0.9, NAN]}, 0.01, "base", "no other trial competes, or all others have failed"),
+        ({"base": [NAN, 0.9], "other": [0.1, 0.2]}, 0.5, "other", "the base trial `base` has failed"),
+        ({"base": [NAN], "other": [NAN]}, 0.0, None, "chose nothing"),
+    ],
+)
+def test_the_rule(scores: dict[str, list[float]], lead: float, chosen: str | None, verdict: str) -> None:
+    made, said = choose(scores, "base", lead)
+    assert made == chosen
+    assert verdict in said
 
 
-def test_the_hold_out_and_the_rest_are_all_images_once() -> None:
-    held, fit = hold_out(3, 10)
-    assert len(held) == 3
-    assert sorted([*held, *fit]) == list(range(10))
-    assert np.array_equal(hold_out(3, 10)[0], held)
-    with pytest.raises(VlacError, match="hold-out is 10 images, but there are only 10"):
-        hold_out(10, 10)
+MODEL = "{kind: vlac, K: [1, 1, 12, 1]}\n    set: {}"
+
+# What stands in presets/searches/tiny.yaml, what a user writes instead, and what the sentence must name.
+MISTAKES = {
+    "misspelt key": ("lead: 0.02", "leads: 0.02", ["rule.leads", "no known key", "measure, base, lead"]),
+    "misspelt key of a model": (MODEL, "{kind: vlac, KK: 3}\n    set: {}", ["model.KK", "kind, K"]),
+    "misspelt key of the base": ("training.lr:", "training.rl:", ["training.rl", "no known key", "lr_prior"]),
+    "wrong value for the base": ("lr: 5.0e-3", "lr: -1.0", ["line 25: training.lr is -1.0", "greater than 0"]),
+    "a key that decides the score": ("training.lr: 5.0e-3", "data.holdout: 3", ["may not set data.holdout"]),
+    "a section that is none": ("training.lr:", "training.lr.x:", ["training.lr is", "valid number"]),
+    "K against digit_rung": (MODEL, "{kind: vlac, K: [1, 12, 1, 1]}\n    set: {}", ["digit_rung is 3"]),
+    "no rung": (MODEL, "{kind: gmdgm, K: 9, z: 2}\n    set: {digit_rung: auto}", ["models.as_it_is needs a rung"]),
+    "a VLAE as base": (MODEL, "{kind: vlae}\n    set: {}", ["rule.measure is y_purity", "vlae has no clusters"]),
+    "no such base trial": ("  base: as_it_is", "  base: nobody", ["rule.base", "'nobody'", "as_it_is, faster"]),
+    "hold-out of everything": ("holdout: 100", "holdout: 400", ["holdout must be smaller"]),
+}
 
 
-def test_a_search_from_end_to_end(project: store.Store, capsys: pytest.CaptureFixture[str]) -> None:
-    change(lambda values: values["trials"].append(VLAE))
-    assert "results/search/as_it_is/0/scores.csv is missing" in run("search", capsys)
-    for name in ("as_it_is", "faster", "plain"):
-        assert cli.main(["trial", name, "--seed", "0"]) == 0
-    assert cli.main(["search"]) == 0
-    assert not Path("data/test.npz").exists()
-    assert list(Path("checkpoints").rglob("*.pt")) == []
-
-    text = Path("reports/search.md").read_text()
-    table = pd.read_csv("reports/search.csv").set_index("trial")
-    assert list(table.index) == ["as_it_is", "faster", "plain"]
-    # 300 images in batches of 50, two epochs.
-    assert table["images_seen"].tolist() == [600, 600, 600]
-    scores = read_csv(Path("results/search/faster/0/scores.csv"))
-    assert scores["rung"].tolist() == [1, 2, 3, 4]
-    assert scores.loc[scores["main"] == 1, "rung"].tolist() == [3]
-    assert table.loc["faster", "y_purity_mean"] == scores.loc[2, "y_purity"]
-    assert scores["y_purity"].notna().tolist() == [False, False, True, False]
-    plain = read_csv(Path("results/search/plain/0/scores.csv"))
-    assert math.isnan(table.loc["plain", "y_purity_mean"])
-    assert table.loc["plain", "gmm_purity_mean"] == plain["gmm_purity"].max()
-    # The rule by hand: plain is of another kind, and two points are asked for.
-    lead = table.loc["faster", "y_purity_mean"] - table.loc["as_it_is", "y_purity_mean"]
-    assert table["chosen"].to_dict() == {
-        "as_it_is": "no" if lead >= 0.02 else "yes",
-        "faster": "yes" if lead >= 0.02 else "no",
-        "plain": "no",
-    }
-    assert "Take the trial of the highest purity of y" in text
-    assert all(trial.prediction in text for trial in load_search().trials)
-
-    (experiment,) = (e for e in project.client.search_experiments() if e.name == "vlac-search")
-    runs = {run.info.run_name: run for run in project.client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {f"{name} seed 0" for name in table.index}
-    shown = runs["faster seed 0"].data
-    assert shown.metrics["holdout.y_purity"] == table.loc["faster", "y_purity_mean"]
-    assert shown.params["training.lr"] == "0.005"
-    assert shown.tags["stage"] == "trial"
-    assert len(project.client.get_metric_history(runs["faster seed 0"].info.run_id, "elbo")) == 2
-    assert project.client.search_runs([project.experiment]) == []
-    assert (rebuild_search(load_search()).shown, rebuild_search(load_search()).changed) == (3, 0)
-
-    # Another rule after the fact: every trial is to be made again.
-    change(lambda values: values["rule"].update(lead=0.0))
-    assert "as_it_is 0: its parameters have changed" in run("search", capsys)
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_its_line(mistake: tuple[str, str, list[str]]) -> None:
+    right, wrong, named = mistake
+    assert TINY.count(right) == 1
+    Path("search.yaml").write_text(TINY.replace(right, wrong))
+    with pytest.raises(VlacError, match=r"^search\.yaml, line \d+: ") as caught:
+        load_search()
+    assert all(part in str(caught.value) for part in named), caught.value
 
 
-def test_a_trial_trains_on_what_the_hold_out_leaves_and_is_scored_on_the_hold_out(
-    project: store.Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen, encoded = [], []
+@pytest.mark.parametrize("path", sorted((ROOT / "presets/searches").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_searches_can_be_read_beside_their_base(path: Path) -> None:
+    shutil.copy(path, "search.yaml")
+    shutil.copy(yaml.safe_load(path.read_text())["base"], "params.yaml")
+    assert len(list(search_jobs())) > 1
+    shutil.copy(ROOT / "presets/svhn_paper.yaml" if path.stem == "tiny" else ROOT / "presets/tiny.yaml", "params.yaml")
+    with pytest.raises(VlacError, match=r"search\.yaml rests on presets/.*, but data\.source differs"):
+        load_search()
 
-    class Watched(trial_stage.Trainer):
-        def __init__(self, spec, images, *others):
-            seen.append(images.numpy())
-            super().__init__(spec, images, *others)
 
-    def watched(model, images, device, encode=trial_stage.encode_images):
-        encoded.append((images, encode(model, images, device)))
-        return encoded[-1][1]
+def test_rule_and_settings_make_a_trial_stale_and_words_do_not() -> None:
+    def sign(old: str = "", new: str = "") -> str:
+        Path("search.yaml").write_text(TINY.replace(old, new) if old else TINY)
+        return next(params_hash(job, params) for job, params in search_jobs() if job.model == "faster")
 
-    monkeypatch.setattr(trial_stage, "Trainer", Watched)
-    monkeypatch.setattr(trial_stage, "encode_images", watched)
-    assert cli.main(["trial", "faster", "--seed", "0"]) == 0
-    (trained,), ((fit, on_fit), (held, on_held)) = seen, encoded
-    split = Split.load(Path("data/train.npz"))
+    for edit in (("lead: 0.02", "lead: 0.03"), ("lr: 5.0e-3", "lr: 6.0e-3"), ("holdout: 100", "holdout: 90")):
+        assert sign(*edit) != sign(), edit
+    assert sign("Purity of y rises.", "Purity of y falls.") == sign("seeds: [0]", "seeds: [0, 1]") == sign()
+
+
+def test_a_search_from_end_to_end() -> None:
+    Path("search.yaml").write_text(TINY + OTHERS)
+    with pytest.raises(VlacError, match=r"manifest\.json is missing"):
+        run("search")
+    trials = ("as_it_is", "faster", "plain", "pixels")
+    scores = {name: read_csv(run(name).output("scores.csv")) for name in trials}
+    run("search")
+    assert not list(Path("data").rglob("test.npz"))
+    assert scores["faster"]["rung"].tolist() == scores["plain"]["rung"].tolist() == [1, 2, 3, 4]
+    assert scores["faster"]["y_purity"].notna().tolist() == [False, False, True, False]
+
+    text, table = Path("reports/search.md").read_text(), pd.read_csv("reports/search.csv").set_index("trial")
+    assert table["images_seen"].to_dict() == {"as_it_is": 600, "faster": 600, "plain": 600, "pixels": 0}
+    assert table.loc["faster", "y_purity"] == scores["faster"].loc[2, "y_purity"]
+    assert math.isnan(table.loc["plain", "y_purity"])
+    assert table.loc["plain", "gmm_purity"] == scores["plain"]["gmm_purity"].max()
+    # The rule by hand: the last two are of another kind, and two points are asked for.
+    lead = table.loc["faster", "y_purity"] - table.loc["as_it_is", "y_purity"]
+    assert table.index[table["chosen"]].tolist() == ["faster" if lead >= 0.02 else "as_it_is"]
+    assert all(
+        part in text
+        for part in ("Take the trial of the highest purity", "`training.lr` = 0.005", "No other trial leads")
+    )
+
+    Path("search.yaml").write_text(TINY.replace("lead: 0.02", "lead: 0.0") + OTHERS)  # a rule after the fact
+    with pytest.raises(VlacError, match="trial as_it_is 0: its parameters have changed"):
+        run("search")
+
+
+def test_a_trial_is_never_trained_on_the_hold_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    vlac = kinds()["vlac"]
+    real_fit, real_encode = vlac.fit, vlac.encode
+    seen: list[Any] = []
+
+    def fit(self: Any, images: np.ndarray, *others: Any) -> Any:
+        seen.append(images)
+        return real_fit(self, images, *others)
+
+    def encode(self: Any, images: np.ndarray) -> Any:
+        seen.append((images, real_encode(self, images)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(vlac, "fit", fit)
+    monkeypatch.setattr(vlac, "encode", encode)
+    job = run("faster")
+    trained, (fitted, on_fit), (held, on_held) = seen
+    split = Split.load(Path("data/tiny/train.npz"))
     labels = {image.tobytes(): label for image, label in zip(split.images, split.labels, strict=True)}
-    assert len(labels) == len(split) == 400
     assert (len(trained), len(held)) == (300, 100)
     assert {image.tobytes() for image in trained}.isdisjoint(image.tobytes() for image in held)
-    assert np.array_equal(trained, fit)
     # Purity of y by hand, from the labels of exactly those images.
-    t_fit, t_held = (np.array([labels[image.tobytes()] for image in part]) for part in (fit, held))
+    t_fit, t_held = (np.array([labels[image.tobytes()] for image in part]) for part in (fitted, held))
     purity = accuracy(on_held.y[3], t_held, majority_mapping(on_fit.y[3], t_fit, 12, 10))
-    assert read_csv(FASTER.outputs[0]).loc[2, "y_purity"] == pytest.approx(purity, rel=1e-5)
+    assert read_csv(job.output("scores.csv")).loc[2, "y_purity"] == pytest.approx(purity, rel=1e-5)
 
 
-def test_an_interrupted_trial_goes_on_to_the_same_bytes(project: store.Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop.Trainer.epochs, "__defaults__", (0.0,))  # a checkpoint after every epoch
-    assert cli.main(["trial", "faster", "--seed", "0"]) == 0
-    whole = [path.read_bytes() for path in FASTER.outputs]
-    updates = []
+def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverges(self: Any, images: np.ndarray, seed: int, job: Any) -> None:
+        job.epoch({"epoch": 1, "elbo": 1.0})
+        raise DivergedError("It became NaN.")
 
-    def stops(*arguments, bound=step.bound):
-        updates.append(1)
-        if len(updates) == 8:  # the second of the second epoch's six
-            raise KeyboardInterrupt
-        return bound(*arguments)
-
-    monkeypatch.setattr(step, "bound", stops)
-    assert cli.main(["trial", "faster", "--seed", "0"]) == 130
-    assert Path("checkpoints/search/faster/0.pt").exists()
-    assert cli.main(["trial", "faster", "--seed", "0"]) == 0
-    assert len(updates) == 8 + 6
-    assert [path.read_bytes() for path in FASTER.outputs] == whole
-
-
-def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(
-    project: store.Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def epoch(self, number, update, whole=loop.Trainer._epoch):
-        return whole(self, number, update) | ({"elbo": math.nan} if number == 1 else {})
-
-    assert cli.main(["trial", "as_it_is", "--seed", "0"]) == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "_epoch", epoch)
-        assert cli.main(["trial", "faster", "--seed", "0"]) == 0
-    assert why_stale(FASTER, asked_of(FASTER)) is None
-    (row,) = read_csv(FASTER.outputs[0]).to_dict("records")
+    run("as_it_is")
+    monkeypatch.setattr(kinds()["vlac"], "fit", diverges)
+    (row,) = read_csv(run("faster").output("scores.csv")).to_dict("records")
     assert (row["failed_in_epoch"], row["images_seen"]) == (2, 300)
-    assert math.isnan(row["y_purity"])
-    assert not Path("checkpoints/search/faster/0.pt").exists()
-    assert cli.main(["search"]) == 0
-    text = Path("reports/search.md").read_text()
-    assert "failed (1 of 1)" in text
-    assert "NaN in epoch 2" in text
-    table = pd.read_csv("reports/search.csv").set_index("trial")
-    assert table.loc["faster", ["failed", "chosen"]].tolist() == [1, "no"]
-    assert table.loc["as_it_is", "chosen"] == "yes"
+    run("search")
+    assert all(part in Path("reports/search.md").read_text() for part in ("failed (1 of 1)", "NaN in epoch 2"))
+    assert pd.read_csv("reports/search.csv")["chosen"].tolist() == [True, False]
 
 
-def test_what_does_not_belong_together_is_refused(project: store.Store, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "slower is no trial of search.yaml" in run("trial slower --seed 0", capsys)
-    assert "1 is no seed of search.yaml. It lists 0." in run("trial faster --seed 1", capsys)
-    Path("params.yaml").write_text((ROOT / "presets/svhn_small.yaml").read_text())
-    said = run("trial faster --seed 0", capsys)
-    assert "search.yaml rests on presets/tiny.yaml, but data.source differs" in said
-    assert "cp presets/tiny.yaml params.yaml" in said
+@pytest.mark.slow
+def test_in_snakemake_a_search_is_run_where_asked_for_and_stale_trial_by_trial(folder: Path) -> None:
+    project = Project.make(folder / "project")  # its search.yaml is for other data
+    assert "table" in project.planned()
+    said = project.snakemake("reports/search.md", fails=True)
+    assert said.strip().splitlines()[-1].startswith("error: search.yaml rests on presets/svhn_small.yaml, but")
+    shutil.copy(ROOT / "presets/searches/tiny.yaml", project.folder / "search.yaml")
+    trials = {"trial --model as_it_is --seed 0", "trial --model faster --seed 0"}
+    project.snakemake("reports/search.md")
+    assert project.planned("reports/search.md") == set()
+    for old, new, rerun in (
+        ("text: Take", "text: Choose", {"search"}),
+        ("lr: 5.0", "lr: 6.0", {max(trials), "search"}),
+    ):
+        (project.folder / "search.yaml").write_text(TINY.replace(old, new))
+        assert project.planned("reports/search.md") == rerun, new

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,7 @@ from vlac.files import sha256, write_csv, write_text
 from vlac.params.load import load_params
 from vlac.tracking import live, store
 from vlac.workflow.depends import params_hash
-from vlac.workflow.jobs import STAGES, Job, jobs
+from vlac.workflow.jobs import STAGES, Job, Stage, jobs
 from vlac.workflow.manifest import Origin, write_manifest
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +51,8 @@ def finish(job: Job, weights: str = "weights") -> None:
             write_csv(path, pd.DataFrame(rows))
         else:
             write_text(path if path.suffix else path / "curves.png", f"{weights} of {job}")
+            if not path.suffix:
+                write_text(path / ".snakemake_timestamp", "")
     inputs = {path.as_posix(): sha256(path) for path in job.inputs(params) if path.exists()}
     write_manifest(job, Origin(params_hash(job, params), "code", inputs))
 
@@ -73,9 +75,7 @@ def rebuild() -> tracking.Rebuilt:
     return tracking.rebuild((job, params) for job in jobs(params))
 
 
-def train(
-    epochs: tuple[int, ...], done: tuple[int, ...] = (), error: BaseException | None = None, **other: float
-) -> None:
+def train(epochs: Iterable[int], done: Iterable[int] = (), error: BaseException | None = None, **other: float) -> None:
     with tracking.training(JOB, load_params()) as view:
         view.start([row(epoch) for epoch in done])
         for epoch in epochs:
@@ -156,7 +156,7 @@ def test_a_run_shows_parameters_tags_metrics_and_files(folder: Path) -> None:
     assert run["points"]["test/rung3/ink_hue/nmi"] == [(0, 0.333333)]
     expected = {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"}
     assert expected <= set(run["files"])
-    assert "train/model.pt" not in run["files"]
+    assert not {"train/model.pt", "figures/.snakemake_timestamp"} & set(run["files"])
     assert shown["vlac: tiny: vlae seed 0"]["points"]["probe/rung4/acc"] == [(0, 0.666667)]
     assert set(shown["vlac: tiny: table"]["files"]) == {"table/table1.md", "table/table1.csv"}
 
@@ -169,6 +169,31 @@ def test_publishing_goes_on_with_the_run_that_was_logged_live(folder: Path) -> N
     tracking.publish(JOB, load_params())
     assert [run.info.run_id for run in mlflow.search_runs([experiment])] == before
     assert "train/history.csv" in dump(folder)[NAME]["files"]
+
+
+def test_publishing_what_is_shown_already_opens_no_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish(JOB)
+    tracking.publish(JOB, load_params())
+    monkeypatch.setattr(live, "open_store", None)
+    tracking.publish(JOB, load_params())
+    assert not live._warned
+
+
+def test_a_trial_is_shown_in_the_experiment_of_the_search(folder: Path) -> None:
+    outputs = tuple(
+        f"results/search/{{model}}/{{seed}}/{name}" for name in ("scores.csv", "history.csv", "manifest.json")
+    )
+    job = Job(Stage("trial", (), outputs, ("objective",), over="trials", trains=True), "tiny", "gmdgm", 0)
+    finish(job)
+    scores = [
+        {"seed": 0, "failed_in_epoch": 0, "images_seen": 900, "rung": r, "main": r == 3, "knn": r / 7} for r in (2, 3)
+    ]
+    write_csv(job.output("scores.csv"), pd.DataFrame(scores).astype({"main": int}))
+    write_manifest(job, Origin(params_hash(job, load_params()), "code", {}))
+    assert tracking.rebuild([(job, load_params())]).changed == 1
+    points = dump(folder)["vlac-search: tiny: gmdgm seed 0"]["points"]
+    assert points["holdout/knn"] == points["holdout/rung3/knn"] == [(0, 0.428571)]
+    assert points["train/images_seen"] == [(0, 900)]
 
 
 def test_scores_of_a_model_that_was_trained_again_since_are_not_shown(folder: Path) -> None:
@@ -217,9 +242,7 @@ def test_a_resumed_training_goes_on_in_its_run_without_a_step_twice(folder: Path
     assert dump(folder)[NAME]["points"]["train/elbo"] == [(1, -1000.33)]
 
 
-def test_an_interrupted_call_does_not_keep_the_end_from_the_store(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_call_frees_the_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLAlchemy's transaction stays open as long as the traceback of the interruption has its frames."""
 
     def write(*arguments: object, **named: object) -> None:
@@ -227,10 +250,12 @@ def test_an_interrupted_call_does_not_keep_the_end_from_the_store(
         connection.execute("begin immediate")
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), tracking.training(JOB, load_params()) as view:
-        view.start([])
+    def interrupted() -> Iterator[int]:
         monkeypatch.setattr(MlflowClient, "log_batch", write)
-        view.log_epoch(row(1))
+        yield 1
+
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted())
     assert dump(folder)[NAME]["status"] == "KILLED"
 
 
@@ -317,7 +342,15 @@ def unknown(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("MLFLOW_TRACKING_URI", "ftp://somewhere")
 
 
-@pytest.mark.parametrize("spoil", [unreachable, damaged, locked, unknown])
+SAID = {
+    unreachable: "http://127.0.0.1:9: [Errno 111] Connection refused",
+    damaged: "mlflow.db: file is not a database",
+    locked: "mlflow.db: database is locked",
+    unknown: "ftp://somewhere: ",
+}
+
+
+@pytest.mark.parametrize("spoil", SAID)
 def test_a_store_that_cannot_be_used_costs_one_warning(
     folder: Path,
     spoil: Callable[[Path, pytest.MonkeyPatch], None],
@@ -333,6 +366,7 @@ def test_a_store_that_cannot_be_used_costs_one_warning(
     (warning,) = warnings(caplog)
     assert warning.startswith("MLflow does not show this run: ")
     assert "`python -m vlac track` shows it later" in warning
+    assert SAID[spoil] in warning
     assert "secret" not in warning
     with pytest.raises(VlacError, match="cannot be rebuilt") as refused:
         rebuild()
@@ -364,8 +398,8 @@ def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     for name in ("ada", "bob", "ada"):
-        Path("logs").mkdir(exist_ok=True)
-        Path("logs/checkout.id").write_text(name)
+        shutil.rmtree("logs", ignore_errors=True)
+        write_text(Path("logs/checkout.id"), name)
         finish(JOB)
         tracking.publish(JOB, load_params())
     mlflow, experiment = client()

@@ -134,28 +134,6 @@ def test_checkpoints_are_not_written_more_often_than_asked(path, monkeypatch):
     assert exists == [False, False, True]
 
 
-def test_training_raises_the_likelihood(path):
-    _, rows = fit(path, scale=0.2, epochs=8)
-    assert rows[-1]["log_likelihood"] > rows[0]["log_likelihood"] + 100
-
-
-def test_every_update_takes_other_images_at_the_scheduled_settings(path, monkeypatch):
-    seen, temperatures, weights, loss = [], [], [], LadderMethod.loss
-
-    def watched(self, chosen, x, at, generator):
-        seen.append(x.clone())
-        temperatures.append(at.temperature)
-        weights.append((at.kl_z[2], at.kl_y))
-        return loss(self, chosen, x, at, generator)
-
-    monkeypatch.setattr(LadderMethod, "loss", watched)
-    fit(path)
-    assert len(torch.cat(seen[:STEPS]).flatten(1).unique(dim=0)) == STEPS * 16
-    assert not torch.equal(seen[0], seen[STEPS])
-    assert temperatures == pytest.approx([1 - 0.5 * step / 6 for step in range(6)])
-    assert weights == [pytest.approx((min(1, step / 3),) * 2) for step in range(6)]
-
-
 def test_the_precision_asked_for_is_the_one_taken(path, uninterrupted):
     cpu = torch.device("cpu")
     assert (settle_precision(cpu, "float32"), settle_precision(cpu, "bfloat16")) == (False, True)

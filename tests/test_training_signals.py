@@ -1,4 +1,4 @@
-"""A training in a process of its own, ended by signals and begun again, on a node that has only what training needs."""
+"""A training in a process of its own, ended by signals and resumed, on a node that has only what training needs."""
 
 import os
 import re
@@ -10,42 +10,27 @@ from pathlib import Path
 import pytest
 from tiny import tiny_project
 
-from vlac.pipeline.train import train
-from vlac.stages import STAGES, Job, run_stage
-
 ROOT = Path(__file__).parents[1]
 VLAC = ("-m", "vlac")
 EAGER = (
     "-c",
-    "from vlac.training import Trainer; Trainer.epochs.__defaults__ = (0,); import vlac.cli as c; exit(c.main())",
+    "from vlac.training import trainer; trainer.CHECKPOINT_SECONDS = 0; import vlac.cli as c; exit(c.main())",
 )
 """The same, but with a checkpoint after every epoch, however short."""
 
-FILES = ("model.pt", "history.csv", "manifest.json")
-
-
-JOB = Job(STAGES["train"], model="vlac", seeds="2")
+FOLDER = Path("results/tiny/train/vlac/1")
+CHECKPOINT = "checkpoints/tiny/train/vlac/1.pt"
 EPOCHS = 24
 
 
-class Nobody:
-    """A view that shows nothing."""
-
-    def start(self, seed, rows):
-        pass
-
-    def log_epoch(self, row):
-        pass
-
-
 def start(*python):
-    """Start a training of seed 2 in the working folder, on a node that has nothing but what training needs."""
+    """Start a training of seed 1 in the working folder, on a node that has nothing but what training needs."""
     bare = Path("bare")
     bare.mkdir(exist_ok=True)
     for module in ("mlflow", "sklearn", "tqdm", "dvc", "snakemake"):
         (bare / f"{module}.py").write_text("raise ImportError('not on this node')\n")
     environment = os.environ | {"PYTHONPATH": f"{bare.resolve()}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *python, "train", "--model", "vlac", "--seeds", "2"]
+    command = [sys.executable, *python, "train", "--model", "vlac", "--seed", "1"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -62,8 +47,10 @@ def read_until(process, words):
 @pytest.mark.slow
 def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tiny_project(tmp_path / "calm", EPOCHS))
-    run_stage(JOB, lambda params: train(JOB, params, Nobody()))
-    calm = Path("results/train/vlac/2").resolve()
+    process = start(*VLAC)
+    lines = process.communicate()[1]
+    assert process.returncode == 0, lines
+    calm = FOLDER.resolve()
 
     monkeypatch.chdir(tiny_project(tmp_path / "rough", EPOCHS))
     process = start(*EAGER)
@@ -71,21 +58,21 @@ def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_
     process.send_signal(signal.SIGTERM)
     rest = process.communicate()[1]
     assert process.returncode == 143
-    assert rest.endswith("interrupted: the same command starts again, from the last checkpoint where there is one.\n")
+    assert rest.endswith("interrupted: the same command continues, from the last checkpoint if there is one.\n")
     assert "Traceback" not in rest
 
     process = start(*EAGER)
-    resumed = re.search(r"resumed from checkpoints/vlac/2\.pt after epoch (\d+)", read_until(process, "resumed"))
+    resumed = re.search(rf"resumed from {CHECKPOINT} after epoch (\d+)", read_until(process, "resumed"))
     read_until(process, f"epoch {int(resumed[1]) + 2}/{EPOCHS}")
     process.kill()
     process.communicate()
     assert 2 <= int(resumed[1]) < EPOCHS - 2
-    assert not Path("results/train").exists()
+    assert not FOLDER.exists()
 
     process = start(*VLAC)
     lines = process.communicate()[1]
     assert process.returncode == 0, lines
     assert int(re.search(r"resumed from .* after epoch (\d+)", lines)[1]) >= int(resumed[1]) + 2
-    for name in FILES:
-        assert (Path("results/train/vlac/2") / name).read_bytes() == (calm / name).read_bytes(), name
-    assert not Path("checkpoints/vlac/2.pt").exists()
+    for name in ("model.pt", "history.csv", "manifest.json"):
+        assert (FOLDER / name).read_bytes() == (calm / name).read_bytes(), name
+    assert not Path(CHECKPOINT).exists()

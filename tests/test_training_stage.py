@@ -1,111 +1,108 @@
-"""The training stage in a project folder: seed groups, and models built around the settled rung."""
+"""The stages around a method in a project folder: train, evaluate, figures, and what they write."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-import torch
-from tiny import STEPS, tiny_project
+from tiny import tiny_images, tiny_project
 
+from vlac.data.split import from_labels
 from vlac.errors import VlacError
+from vlac.evaluation.metrics import METRICS, SHOWN
 from vlac.files import write_json
-from vlac.models.load import load_models
+from vlac.models.load import load_method
 from vlac.params.load import load_params
-from vlac.pipeline.train import build_spec, discard_checkpoints, train
-from vlac.stages import STAGES, Job
-from vlac.training import step
+from vlac.params.view import restrict
+from vlac.stages.evaluate import evaluate
+from vlac.stages.figures import figures
+from vlac.stages.train import method_of, read_rung, train
+from vlac.workflow.depends import keys_of
+from vlac.workflow.jobs import STAGES, Job
+from vlac.workflow.manifest import Origin
+
+FURTHER = ("k-means of pretext features", "neighbours among pretext features")
 
 
 class Viewer:
     """Writes down what a view of the training is told."""
 
     def __init__(self):
-        self.started, self.epochs = {}, []
+        self.started, self.epochs = [], []
 
-    def start(self, seed, rows):
-        self.started[seed] = [row["epoch"] for row in rows]
+    def start(self, rows):
+        self.started.append([row["epoch"] for row in rows])
 
     def log_epoch(self, row):
-        self.epochs.append((row["seed"], row["epoch"]))
+        self.epochs.append(row["epoch"])
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tiny_project(tmp_path))
+    from_labels(tiny_images(30, seed=1), np.arange(30, dtype=np.uint8) % 10).save(Path("data/tiny/test.npz"))
 
 
-def job(seeds, model="vlac"):
-    return Job(STAGES["train"], model=model, seeds=seeds)
+def run(work, stage, model, *rest):
+    """Run a stage's body as the pipeline does: with the declared parameters alone."""
+    job, params = Job(STAGES[stage], "tiny", model, 0), load_params()
+    origin = Origin("p", "c", {path.as_posix(): "i" for path in job.inputs(params)})
+    work(job, restrict(params, keys_of(job, params)), origin, *rest)
+    return job
 
 
-def results(seeds):
-    folder = Path("results/train/vlac") / seeds
-    states = {seed: model.state_dict() for seed, model in load_models(folder / "model.pt").items()}
-    return states, pd.read_csv(folder / "history.csv")
-
-
-def test_a_group_is_its_seeds_one_by_one(project):
-    params, viewer = load_params(), Viewer()
-    for seeds in ("0", "1", "0-1"):
-        train(job(seeds), params, viewer)
-        discard_checkpoints(job(seeds))
-    group, history = results("0-1")
-    assert list(group) == [0, 1]
-    assert history[["seed", "epoch"]].to_numpy().tolist() == [[seed, epoch] for seed in (0, 1) for epoch in (1, 2, 3)]
-    assert viewer.epochs[-6:] == [(seed, epoch) for seed in (0, 1) for epoch in (1, 2, 3)]
-    for seed in (0, 1):
-        single, alone = results(str(seed))
-        assert all(torch.equal(value, group[seed][name]) for name, value in single[seed].items())
-        pd.testing.assert_frame_equal(alone, history[history["seed"] == seed].reset_index(drop=True))
-    assert list(Path("checkpoints/vlac").iterdir()) == []
-
-
-def test_seeds_at_once_make_the_same_files_as_one_after_the_other(project):
-    params, made = load_params(), []
-    for at_once in (1, 2):
-        together = params.training.model_copy(update={"at_once": at_once})
-        viewer = Viewer()
-        train(job("0-1"), params.model_copy(update={"training": together}), viewer)
-        assert viewer.started == {0: [], 1: []}
-        assert sorted(viewer.epochs) == [(seed, epoch) for seed in (0, 1) for epoch in (1, 2, 3)]
-        discard_checkpoints(job("0-1"))
-        made.append([(Path("results/train/vlac/0-1") / name).read_bytes() for name in ("model.pt", "history.csv")])
-    assert made[0] == made[1]
-
-
-def test_a_finished_seed_of_an_unfinished_group_is_not_trained_again(project, monkeypatch):
-    params, calls = load_params(), []
-
-    def stops(*arguments, bound=step.bound):
-        calls.append(1)
-        if len(calls) == 4 * STEPS:
-            raise KeyboardInterrupt
-        return bound(*arguments)
-
-    monkeypatch.setattr(step, "bound", stops)
-    with pytest.raises(KeyboardInterrupt):
-        train(job("0-1"), params, Viewer())
-    assert not Path("results/train").exists()
+@pytest.mark.parametrize("model", ["vlac", "gmdgm", "vlac_plus", "kmeans"])
+def test_a_method_is_trained_scored_and_drawn(model, project):
     viewer = Viewer()
-    train(job("0-1"), params, viewer)
-    assert viewer.started == {0: [1, 2, 3], 1: []}
-    assert viewer.epochs == [(1, 1), (1, 2), (1, 3)]
-    again = results("0-1")
-    discard_checkpoints(job("0-1"))
-    train(job("1"), params, Viewer())
-    assert all(torch.equal(value, again[0][1][name]) for name, value in results("1")[0][1].items())
+    job = run(train, "train", model, viewer)
+    epochs = [] if model == "kmeans" else [1, 2, 3]
+    history = pd.read_csv(job.output("history.csv"))
+    assert list(history.columns[:2]) == ["seed", "epoch"]
+    assert history["epoch"].tolist() == viewer.epochs == epochs
+    assert viewer.started == [[]]
+    assert job.checkpoint.exists() == bool(epochs)  # deleted once the manifest stands
+
+    job = run(evaluate, "evaluate", model)
+    scores, factors = pd.read_csv(job.output("scores.csv")), pd.read_csv(job.output("factors.csv"))
+    further = [f"{name}/{metric.name}" for name in FURTHER for metric in SHOWN] if model == "vlac_plus" else []
+    assert list(scores.columns) == ["seed", "rung", *(metric.name for metric in METRICS), *further, "images"]
+    assert scores[["seed", "images"]].iloc[0].tolist() == [0, 30]
+    assert scores["rung"].item() == (1 if model == "kmeans" else 3)
+    assert set(factors["measure"]) == ({"nmi"} if model == "kmeans" else {"nmi", "knn", "chance"})
+
+    job = run(figures, "figures", model)
+    ladders = {"manipulation.png", "components.png", "nearest.png", "curves.png"}
+    assert {path.name for path in job.outputs[0].iterdir()} == (ladders if epochs else {"clusters.png"})
 
 
-def test_the_models_of_the_parameters_are_built_around_the_settled_rung(project):
+def test_the_probe_s_model_is_trained_without_a_rung(project):
+    job = run(train, "train_vlae", "vlae", Viewer())
+    assert load_method(job.output("model.pt"), load_params()).K == {}
+
+
+def test_a_training_resumes_from_its_checkpoint(project, monkeypatch):
+    monkeypatch.setattr("vlac.training.trainer.CHECKPOINT_SECONDS", 0.0)
+    viewer = Viewer()
+    viewer.log_epoch = lambda row: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(train, "train", "vlac", viewer)
+    assert not Path("results/tiny/train").exists()
+    viewer = Viewer()
+    job = run(train, "train", "vlac", viewer)
+    assert (viewer.started, viewer.epochs) == ([[1]], [2, 3])
+    assert pd.read_csv(job.output("history.csv"))["epoch"].tolist() == [1, 2, 3]
+
+
+def test_models_are_built_around_the_settled_rung(project):
     params = load_params()
-    write_json(Path("results/rung/rung.json"), {"rung": 2})
-    assert build_spec(job("0"), params).K == {1: 1, 2: 3, 3: 2, 4: 1}
-    assert (build_spec(job("0", "gmdgm"), params).K, build_spec(job("0", "gmdgm"), params).z) == ({2: 3}, {2: 4})
-    assert build_spec(Job(STAGES["train_vlae"], seeds="0"), params).K == {1: 1, 2: 1, 3: 1, 4: 1}
+    assert [method_of(Job(STAGES["train"], "tiny", name, 0), params, 2).K for name in ("vlac", "gmdgm")] == [
+        {2: 3, 3: 2},
+        {2: 3},
+    ]
 
 
 @pytest.mark.parametrize("content", [{"rung": 0}, {"rung": 5}, {"rung": "3"}, {"rung": True}, {}, [3]])
-def test_a_settled_rung_edited_by_hand_is_refused(content, project):
-    write_json(Path("results/rung/rung.json"), content)
+def test_a_settled_rung_edited_by_hand_is_refused(content, tmp_path):
+    write_json(tmp_path / "rung.json", content)
     with pytest.raises(VlacError, match=r"rung\.json names no rung"):
-        build_spec(job("0"), load_params())
+        read_rung(tmp_path / "rung.json")

@@ -175,7 +175,12 @@ def _track(options: argparse.Namespace) -> None:
 
     print(tracking.rebuild(_asked(False)))
     if os.path.exists("search.yaml"):
-        print(tracking.rebuild(_asked(True)))
+        try:
+            searched = list(_asked(True))
+        except VlacError as error:
+            print(f"The search is left out: {error}")
+        else:
+            print(tracking.rebuild(searched))
 
 
 def _work(options: argparse.Namespace) -> int:

@@ -1,12 +1,10 @@
 """Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes."""
 
 import errno
-import fcntl
 import glob
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,54 +22,31 @@ Content = TypeVar("Content")
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete.
 
-    What processes killed while they wrote `path` have left beside it is deleted first.
-
     Raises:
         VlacError: the file cannot be written (disk full, read-only folder); `path` is left as it was.
     """
-    temporary: Path | None = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path)
-        temporary, file = _new_temporary(path)
-        with file:
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise VlacError(
             f"{path} could not be written: {reason(error)}.",
             "Correct that and run the same command again; nothing was lost.",
         ) from error
     finally:
-        if temporary:
-            with suppress(OSError):
-                temporary.unlink()
-
-
-def _new_temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """Make a new file for the bytes of `path`, locked for as long as it is open.
-
-    The lock tells half a file that somebody writes from one that a killed process has left: the kernel drops it with
-    the process. A process id would not do, for hosts of a cluster share folders and containers share ids.
-    """
-    while True:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-        file = temporary.open("xb")
-        with suppress(OSError):  # a file system without locks, on which nothing is taken for a leftover either
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return temporary, file
-        file.close()  # somebody took it for a leftover before it was locked
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete the temporary files of `path` that nobody writes any more, where that is possible."""
+    """Delete what processes that were killed while they wrote `path` have left beside it; nobody may be writing it."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        # Another process may be faster, or the file system may know no locks: then it stays.
-        with suppress(OSError), left.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):
             left.unlink()
 
 

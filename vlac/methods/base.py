@@ -146,7 +146,6 @@ class Method(ABC):
     def protocol(self) -> list[str]:
         """Return sentences on how the method learns, for the table's notes; equal ones appear once."""
 
-    @abstractmethod
     def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
         """Draw the trained method's figures into `folder` as PNG files, given test images and the epochs' rows.
 

@@ -64,10 +64,7 @@ def draw_nearest(
     nearest = nearest_images(y, distance, K, PER_CLUSTER)
     cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)
     block = (f"{name}, {len(nearest)} of {K} in use", cells, _shares(y, np.array(list(nearest))))
-    subtitle = (
-        f"One column per cluster: {how}.\n"
-        f"Above each column: cluster · share of test images in it. {title}"
-    )
+    subtitle = f"One column per cluster: {how}.\nAbove each column: cluster · share of test images in it. {title}"
     draw_columns("Test images of each cluster", subtitle, [block], path)
 
 

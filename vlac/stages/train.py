@@ -47,6 +47,8 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
 
     asked = base.Job(job.model, job.checkpoint, origin.identity, resumed, view.log_epoch)
     rows = method.fit(Split.load(images).images, job.seed, asked)
+    if not rows:
+        view.start([])  # a method without epochs has told of none
     history = pd.DataFrame(
         [{"seed": job.seed} | dict(row) for row in rows], columns=None if rows else ["seed", "epoch"]
     )

@@ -46,11 +46,13 @@ class Part:
         return _points(_scores(self.job, self.manifest), 0)
 
     def artifacts(self) -> list[Path]:
-        """Return the files and folders that the run keeps of this job: no weights, which can be large."""
+        """Return the files that the run keeps of this job: no weights, which can be large."""
         if self.job.stage.name in REPORTS:
             return [path for path in self.job.outputs if path.parts[0] == "reports"]
         log = [self.job.log] if self.job == shown_in(self.job) else []
-        return [path for path in [*self.job.outputs, *log] if path.suffix != ".pt" and path.exists()]
+        kept = [path for path in [*self.job.outputs, *log] if path.suffix != ".pt" and path.exists()]
+        # Snakemake puts a file whose name begins with a dot into a folder that it has made.
+        return [file for path in kept for file in (sorted(path.glob("[!.]*")) if path.is_dir() else [path])]
 
 
 @dataclass(frozen=True)

@@ -150,9 +150,15 @@ def publish(job: Job, params: Any) -> None:
         if of is None or _later():
             return
         if made := finished(of, params):
+            shown = [location(), *(part.id for part in made.parts)]
+            if journal(of).get("shown") == shown and (
+                os.environ.get("MLFLOW_TRACKING_URI") or Path("mlflow.db").exists()
+            ):
+                return  # without the seconds that MLflow's import takes: engines also ask for jobs that are up to date
             store = open_store(_part(of))
             with store.lock():  # two stages may score one model at the same time
                 _show(store, made, store.find(KEY, made.key))
+                note(of, **journal(of) | {"shown": shown})
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,11 @@ def rebuild(pairs: Iterable[tuple[Job, Any]]) -> Rebuilt:
         for part, each in parts.items():
             store = open_store(part)
             with store.lock():
+                every = store.all()  # asked for once: a query per run would take as long as all the rest
                 runs = defaultdict(list)
-                for run in store.all():  # asked for once: a query per run would take as long as all the rest
+                for run in every:
                     runs[run.data.tags[KEY]].append(run)
+                killed += _end_killed(store, every)
                 for job, params in each:
                     try:
                         if made := finished(job, params):
@@ -206,7 +214,6 @@ def rebuild(pairs: Iterable[tuple[Job, Any]]) -> Rebuilt:
                             shown += 1
                     except VlacError as error:
                         left_out.append(str(error))
-                killed += _end_killed(store)
     except VlacError:
         raise
     except Exception as error:
@@ -242,8 +249,7 @@ def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
             if part.id not in there:
                 points, params = points | scores[part.id], part.params | params
                 for path in part.artifacts():
-                    log_artifact = store.client.log_artifacts if path.is_dir() else store.client.log_artifact
-                    log_artifact(run_id, str(path), part.job.stage.name)
+                    store.client.log_artifact(run_id, str(path), part.job.stage.name)
         tags = {EPOCHS: digest(epochs), PARTS: " ".join(wanted)}
         store.log(run_id, points, made.ended or now(), params, tags)
         store.client.set_terminated(run_id, "FINISHED", made.ended)
@@ -255,9 +261,9 @@ def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
     return True
 
 
-def _end_killed(store: Store) -> int:
+def _end_killed(store: Store, runs: "list[Run]") -> int:
     """Mark the runs that count as running, but of whose job no process holds the lock, as killed; return how many."""
-    killed = [run for run in store.all() if run.info.status == "RUNNING" and not _is_at_work(run.data.tags[LOG])]
+    killed = [run for run in runs if run.info.status == "RUNNING" and not _is_at_work(run.data.tags[LOG])]
     for run in killed:
         store.client.set_terminated(run.info.run_id, "KILLED")
     return len(killed)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 from vlac.files import write_text
 
 if TYPE_CHECKING:
@@ -235,17 +235,10 @@ def location() -> str:
 
 def why(error: BaseException) -> str:
     """Return in a few words what is behind an error of MLflow, which wraps it in several layers."""
-    for layer in _layers(error):
-        if isinstance(layer, sqlite3.Error):
-            return f"its store {location()} cannot be used ({layer})"
-        if type(layer).__name__ in ("ConnectionError", "ConnectTimeout", "ReadTimeout"):
-            return f"{location()} does not answer"
-        if type(layer).__name__ == "ResponseError":
-            return f"{location()} answers with errors ({layer})"
     if isinstance(error, VlacError):
         return error.message.rstrip(".")
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return _without_password(first.split(". ")[0].rstrip(".")[:200])
+    cause = [text for layer in _layers(error) if (text := str(layer).strip())][-1:] or [type(error).__name__]
+    return f"{location()}: {_without_password(one_line(cause[0]).rstrip('.'))}"
 
 
 def is_damaged(error: BaseException) -> bool:

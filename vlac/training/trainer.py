@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vlac.errors import DivergedError, VlacError
-from vlac.files import remove_leftovers
 from vlac.methods.base import Job, Row
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import Bound
@@ -144,7 +143,6 @@ class Trainer:
         return {"epoch": epoch + 1, "temperature": at.temperature} | record.row()
 
     def _resume(self) -> None:
-        remove_leftovers(self.job.checkpoint)  # of a process that was killed while it wrote
         checkpoint = Checkpoint.load(self.job.checkpoint, self.identity)
         if checkpoint:
             checkpoint.restore(self.job.checkpoint, self.model, self.optimiser, self.generator)

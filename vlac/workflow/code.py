@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PLUMBING = (
     *("vlac.cli", "vlac.errors", "vlac.files", "vlac.params", "vlac.tracking", "vlac.workflow"),
-    "vlac.training.progress",
+    *("vlac.search.jobs", "vlac.search.params", "vlac.training.progress"),
 )
 """Modules and packages that carry values and compute none: a change of theirs makes no result stale."""
 

@@ -8,6 +8,7 @@ from vlac.workflow.jobs import VLAE, Job
 
 UNUSED = {
     "train": AFTER_TRAINING,
+    "trial": (*AFTER_TRAINING, "state", "load_state"),
     "probe": AFTER_TRAINING,
     "evaluate": ("label", "protocol", "draw"),
     "figures": ("clusterings", "protocol"),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vlac.errors import VlacError
+from vlac.files import reason
 from vlac.workflow.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -88,16 +89,14 @@ class _InUse(VlacError):
 
 @contextmanager
 def _held(path: Path, how: int, patience: float) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
-    except OSError as error:  # a read-only folder: whoever only reads may go on
-        log.warning("%s cannot be locked (%s): make sure that nothing else runs here.", path, error.strerror)
-        yield
-        return
+    except OSError as error:
+        raise VlacError(f"{path} cannot be written: {reason(error)}.", "Correct that and run again.") from None
     with file:
         end = time.monotonic() + patience
-        while not _taken(file, path, how):
+        while not _taken(file, how):
             if time.monotonic() >= end:
                 raise _InUse(_holder(path))
             time.sleep(0.1)
@@ -108,14 +107,12 @@ def _held(path: Path, how: int, patience: float) -> Iterator[None]:
         yield
 
 
-def _taken(file: TextIO, path: Path, how: int) -> bool:
+def _taken(file: TextIO, how: int) -> bool:
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
+        return True
     except BlockingIOError:
         return False
-    except OSError as error:  # a file system without locks
-        log.warning("%s cannot be locked (%s): make sure that nothing else runs here.", path, error.strerror)
-    return True
 
 
 def _holder(path: Path) -> str:

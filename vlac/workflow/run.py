@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.files import reason, sha256
+from vlac.files import reason, remove_leftovers, sha256
 from vlac.params.view import Asked, restrict
 from vlac.workflow.depends import hash_of_code, keys_of, params_hash
 from vlac.workflow.jobs import Job
@@ -57,7 +57,8 @@ def _make(job: Job, params: Asked, every: Iterable[Job], work: Callable[[Job, An
     origin = Origin(
         params_hash(job, params), hash_of_code(job, params), {path.as_posix(): sha256(path) for path in inputs}
     )
-    for path in job.outputs:
+    for path in (*job.outputs, job.checkpoint):
+        remove_leftovers(path)
         if path.is_dir():  # of an earlier run: nothing of it may remain
             shutil.rmtree(path)
     work(job, restrict(params, keys_of(job, params)), origin)

@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
 from vlac.params.load import load_params
+from vlac.search.jobs import search_jobs
 from vlac.workflow.jobs import jobs
 from vlac.workflow.lock import join_run, whole_folder
 from vlac.workflow.requests import write_for_snakemake, write_rungs
@@ -23,6 +24,11 @@ try:
     PARAMS = load_params()
 except VlacError as error:
     raise WorkflowError(str(error)) from None
+
+try:
+    SEARCH, UNREADABLE = list(search_jobs()), ""
+except VlacError as error:  # the table does without it
+    SEARCH, UNREADABLE = [], str(error)
 
 EXPERIMENT = PARAMS.experiment
 THREADS = PARAMS.training.threads
@@ -46,7 +52,7 @@ wildcard_constraints:
 def requested() -> dict:
     """Write the requests of all jobs; return the stale ones and why they are."""
     write_rungs(PARAMS)
-    return write_for_snakemake((job, PARAMS) for job in jobs(PARAMS))
+    return write_for_snakemake([*((job, PARAMS) for job in jobs(PARAMS)), *SEARCH])
 
 
 if workflow.is_main_process:
@@ -63,12 +69,14 @@ onstart:
     except VlacError as error:
         raise WorkflowError(str(error)) from None
     if requested() != STALE:
-        raise WorkflowError("Results changed while this run was planned. Nothing was run: give the same command again.")
+        raise WorkflowError(
+            "Results changed while this run was planned. Nothing was run: give the same command again."
+        )
 
 
-def gpus(wildcards) -> int:
+def gpus(wildcards, training=PARAMS.training) -> int:
     """Return how many cards a training takes; asked as late as that, when the executor is known."""
-    device = PARAMS.training.device
+    device = training.device
     # The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.
     here = workflow.local_exec and not workflow.remote_exec
     # Which node a job will get is not known, so on a cluster `auto` asks for none.

@@ -1,0 +1,134 @@
+"""The report of a hyper-parameter search: every trial, what was expected, what came out, and the rule's choice."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vlac import __version__
+from vlac.files import write_csv, write_text
+from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, number, paragraph
+from vlac.search.params import Search, Trial
+
+MEASURES = {
+    "y_purity": "Purity of y",
+    "y_nmi": "NMI of y",
+    "clusters_in_use": "In use",
+    "gmm_purity": "GMM purity",
+    "kmeans_purity": "k-means purity",
+    "knn": "kNN",
+}
+OF_RUNG = ("gmm_purity", "kmeans_purity", "knn", "y_purity", "clusters_in_use")
+
+
+def write_search_report(
+    search: Search, scores: pd.DataFrame, main: pd.DataFrame, chosen: str | None, verdict: str, folder: Path
+) -> None:
+    """Write search.md and, with a line per trial and seed, search.csv into `folder`.
+
+    Args:
+        scores: a row per trial, seed and rung, of a seed that failed a single one: see vlac/search/trial.py.
+        main: the rows of `scores` that count, one per trial and seed.
+        chosen, verdict: what the rule chose, and why.
+    """
+    rule = search.rule
+    rule_applied = (
+        f"among the trials of kind {search.kind}, the one of the highest {MEASURES[rule.measure]} ({rule.measure}, "
+        f"mean over {named_seeds(search.seeds)}) replaces the base trial `{rule.base}` if it leads by at least "
+        f"{rule.lead:g}; else `{rule.base}` stays. A trial of which a seed failed cannot be chosen."
+    )
+    of = {trial.name: main[main["trial"] == trial.name] for trial in search.trials}
+    parts = [
+        f"# Hyper-parameter search: {search.search}",
+        f"Base: **{search.base}** · hold-out: **{search.holdout:,}** labelled images of the training split, not "
+        f"trained on · vlac **{__version__}**",
+        paragraph(verdict),
+        "## The rule",
+        paragraph(rule.text),
+        paragraph(f"As applied: {rule_applied}"),
+        "## Trials",
+        _trials(search, of, chosen),
+        _legend(search, main),
+        "## Every seed",
+        _seeds(search, of),
+        "## Every rung",
+        _rungs(scores[scores["failed_in_epoch"] == 0]),
+        "## What was expected",
+        *(_expected(trial, rule.measure, of[trial.name]) for trial in search.trials),
+    ]
+    write_text(folder / "search.md", "\n\n".join(parts) + "\n")
+    shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *MEASURES]]
+    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen))
+
+
+def _trials(search: Search, of: dict[str, pd.DataFrame], chosen: str | None) -> str:
+    rows = []
+    for trial in search.trials:
+        name = f"**{trial.name}**" if trial.name == chosen else trial.name
+        cells = [_cell(of[trial.name], measure) for measure in MEASURES]
+        rows.append([name, _model(trial), *cells, f"{of[trial.name]['images_seen'].mean():,.0f}"])
+    return aligned(["Trial", "Model", *MEASURES.values(), "Images seen"], rows, left=2)
+
+
+def _cell(rows: pd.DataFrame, measure: str) -> str:
+    """Return mean and spread over seeds, "failed" if a seed failed, or nothing where the model has no such measure."""
+    if failed := int((rows["failed_in_epoch"] > 0).sum()):
+        return f"failed ({failed} of {len(rows)})"
+    values = rows[measure].tolist()
+    return "" if pd.isna(values).any() else mean_std(values, 1 if measure == "clusters_in_use" else 3)
+
+
+def _model(trial: Trial) -> str:
+    """Return the model's kind and its own keys, those of its sections aside."""
+    settings: dict[str, Any] = trial.model.model_dump(mode="json")
+    own = [f"{key} = {value}" for key, value in settings.items() if key != "kind" and not isinstance(value, dict)]
+    return ", ".join([settings["kind"], *own])
+
+
+def _legend(search: Search, main: pd.DataFrame) -> str:
+    spread = "mean ± sample standard deviation (ddof = 1) over" if len(search.seeds) > 1 else "of"
+    lines = [
+        f"All numbers: {spread} {named_seeds(search.seeds)}, after the last update, on the hold-out; all seeds are "
+        "here. The test split is not read. **Bold**: the rule's choice.",
+        "**Purity of y**: every cluster of the model's own largest mixture is given its most frequent digit among the "
+        "training images; the share of held-out images that this labels correctly. **NMI of y**, **In use**: of the "
+        "same clusters. A VLAE has none.",
+        "**GMM purity**, **k-means purity**, **kNN**: of the codes z of the same rung, as the probe measures them; of "
+        "a VLAE, of the rung with the highest GMM purity.",
+        f"Chance: {number(main['chance'].mean())}, the largest digit's share of the hold-out. **Images seen**: epochs "
+        "times training images, per seed.",
+    ]
+    return "\n".join(map(bullet, lines))
+
+
+def _seeds(search: Search, of: dict[str, pd.DataFrame]) -> str:
+    measure = search.rule.measure
+
+    def cell(row: dict[str, Any]) -> str:
+        if row["failed_in_epoch"] > 0:
+            return f"NaN in epoch {row['failed_in_epoch']:.0f}"
+        return "" if pd.isna(row[measure]) else number(row[measure])
+
+    rows = [[name, *map(cell, of_trial.to_dict("records"))] for name, of_trial in of.items()]
+    return aligned([f"{MEASURES[measure]}, seed", *map(str, search.seeds)], rows)
+
+
+def _rungs(scores: pd.DataFrame) -> str:
+    rows = [
+        [trial, f"{rung:.0f}", *(_cell(of_rung, measure) for measure in OF_RUNG), str(len(of_rung))]
+        for (trial, rung), of_rung in scores.groupby(["trial", "rung"], sort=False)
+    ]
+    heads = ["Trial", "Rung", *(MEASURES[measure] for measure in OF_RUNG), "Seeds"]
+    return aligned(heads, rows, left=2) if rows else "No trial was scored."
+
+
+def _expected(trial: Trial, measure: str, rows: pd.DataFrame) -> str:
+    values = {"model": trial.model.model_dump(mode="json"), **trial.set}
+    lines = [
+        f"Sets: {', '.join(f'`{key}` = {json.dumps(value)}' for key, value in values.items())}.",
+        f"Hypothesis: {trial.hypothesis}",
+        f"Prediction: {trial.prediction}",
+        f"Measured: {MEASURES[measure]} {_cell(rows, measure) or 'is no measure of this model'}.",
+    ]
+    return f"### {trial.name}\n\n" + "\n".join(map(bullet, lines))
