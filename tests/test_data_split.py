@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vlac.data.split import Split, from_labels, save_factors, with_factors
+from vlac.data.split import Split, from_labels
 from vlac.errors import VlacError
 
 
@@ -57,15 +57,6 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
     for name in ("other.npz", "array.npy", "pickle.npz"):
         with pytest.raises(VlacError, match="no data file"):
             Split.load(tmp_path / name)
-
-
-def test_factors_beside_an_image_file(tmp_path: Path) -> None:
-    split = make_split()
-    save_factors(tmp_path / "factors.npz", split)
-    assert_equal(with_factors(tmp_path / "factors.npz", split.images, split.labels), split)
-    for images, labels in ((split.images[:5], split.labels[:5]), (split.images, split.labels[::-1])):
-        with pytest.raises(VlacError, match="does not fit its images"):
-            with_factors(tmp_path / "factors.npz", images, labels)
 
 
 def test_inconsistent_splits_are_refused() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loopback import Answer, Page, honest, in_turn, says, sends, serving, silent, web_page
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
 from vlac.data import mat, svhn
-from vlac.data.mat import describe, read_mat, write_mat
+from vlac.data.mat import describe, read_mat
 from vlac.data.svhn import locate
 from vlac.errors import VlacError
 
@@ -23,7 +23,7 @@ X, y = IMAGES.transpose(1, 2, 3, 0), np.where(LABELS == 0, 10, LABELS).astype(np
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("made") / NAME
-    write_mat(path, IMAGES, LABELS)
+    savemat(path, {"X": X, "y": y})
     return path.read_bytes()
 
 
@@ -51,7 +51,6 @@ OVERCOME = {
     "sends another range": ([HALF, sends(shift=7)], [None, "bytes=40000-", None]),
     "has a shorter file": ([HALF, says(416)], [None, "bytes=40000-", None]),
     "is busy": ([says(503), says(429)], [None] * 3),
-    "sends on to a place of its own": ([says(301, location=f"/moved/{NAME}")], [None, None]),
 }
 
 
@@ -67,18 +66,13 @@ def test_a_server_that_misbehaves_for_a_while(page: Page, content: bytes, tmp_pa
 
 
 REFUSED: dict[str, tuple[Answer, str, int]] = {
-    "never gets past a byte": (in_turn(HALF, sends(after=0)), r"the connection broke off\. Run the same", 40_000),
+    "never gets past a byte": (in_turn(HALF, sends(after=0)), "IncompleteRead", 40_000),
     "falls silent": (in_turn(HALF, silent), "no answer from the server", 40_000),
-    "crawls": (sends(after=300, pause=0.01), r"only \d+ bytes came in \d seconds", -1),
-    "has a login page": (in_turn(HALF, web_page), "a web page instead of the file", 40_000),
+    "has a login page": (in_turn(HALF, web_page), "sent a web page", 40_000),
     "has no such file": (says(404), "the server answered 404 Not Found", 0),
     "is broken": (says(500), "the server answered 500 Internal Server Error", 0),
-    "hangs up": (lambda _: None, "remote end closed connection", 0),
-    "is no web server": (lambda request: request.wfile.write(b"SSH-2.0\r\n\r\n"), "does not speak HTTP", 0),
-    "redirects to itself": (says(302, location=f"/{NAME}"), "exceeded 30 redirects", 0),
-    "sends on to another host": (says(302, location="http://localhost:1/"), "sends us on to http://localhost", 0),
-    "sends on to a file": (says(302, location="file:///etc/passwd"), "sends us on to file:", 0),
-    "sends on to nowhere": (says(302, location="//[x/"), "is no address", 0),
+    "hangs up": (lambda _: None, "Remote end closed connection", 0),
+    "redirects to itself": (says(302, location=f"/{NAME}"), "Exceeded 30 redirects", 0),
     "has other bytes": (says(200, b"MATLAB 5.0 of somebody else"), "another MD5 checksum .* was deleted", 0),
 }
 
@@ -89,7 +83,7 @@ def test_a_server_that_stays_so_is_one_sentence(page: Page, content: bytes, tmp_
     with pytest.raises(VlacError, match=f"{said}(.*set data.path in params.yaml)") as caught:
         locate(None, ["test"], tmp_path)
     assert "\n" not in str(caught.value)
-    parts = [path.read_bytes() for path in (tmp_path / "svhn").iterdir()]
+    parts = [path.read_bytes() for path in tmp_path.iterdir()]
     assert all(content.startswith(part) for part in parts)
     assert kept in (-1, sum(map(len, parts)))
     page.answer, page.asked = honest, []
@@ -98,35 +92,31 @@ def test_a_server_that_stays_so_is_one_sentence(page: Page, content: bytes, tmp_
 
 
 def test_a_file_that_is_there_is_checked(page: Page, content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "svhn" / NAME
-    path.parent.mkdir()
+    path = tmp_path / NAME
     path.write_bytes(content[:-1])
     path.with_name(f"{NAME}.part").write_bytes(content)
     assert locate(None, ["test"], tmp_path)["test"].read_bytes() == content
     assert page.asked == [f"bytes={len(content)}-"]
-    found = {"name": NAME, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "count": 25}
-    assert describe("test", path) == found | {"official": True}
-    assert describe("train", path) == found | {"official": False}
+    assert describe("test", path) == (25, True)
+    assert describe("train", path) == (25, False)
 
 
 def test_a_mirror_may_hold_other_bytes_but_not_other_things(page: Page, content: bytes, tmp_path: Path) -> None:
     page.files |= {"train_32x32.mat": content[:9000], "extra_32x32.mat": content[:-1] + b"?"}
     path = locate(f"{page.url}/", ["extra"], tmp_path)["extra"]
     assert locate(page.url, ["extra"], tmp_path) == {"extra": path}
-    assert describe("extra", path)["official"] is False
-    with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Check the mirror"):
+    assert describe("extra", path) == (25, False)
+    with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Correct data.path"):
         locate(page.url, ["train"], tmp_path)
     assert [path] == list(path.parent.iterdir())
     assert len(page.asked) == 2
 
 
 def test_places_that_cannot_be_reached_or_written(page: Page, tmp_path: Path) -> None:
-    wrong = {"http://[half/": "is no address", "http://two words/": "is no address", "ftp://host/": "neither"}
-    for place, said in (wrong | {"http://127.0.0.1:1": "connection refused", "http://a\nb/": "neither"}).items():
+    for place, said in {"ftp://host/": "neither", "http://127.0.0.1:1": "refused", "http://a\nb/": "neither"}.items():
         with pytest.raises(VlacError, match=said):
             locate(place, ["test"], tmp_path)
-    (tmp_path / "svhn").mkdir(exist_ok=True)
-    (tmp_path / "svhn" / f"{NAME}.part").symlink_to("/dev/full")
+    (tmp_path / f"{NAME}.part").symlink_to("/dev/full")
     with pytest.raises(VlacError, match=rf"{NAME} could not be written: the disk is full"):
         locate(None, ["test"], tmp_path)
 
@@ -140,17 +130,8 @@ def test_a_folder_is_read_in_place(content: bytes, tmp_path: Path) -> None:
             locate(str(tmp_path / place), ["test", "train"], tmp_path / "raw")
 
 
-def test_written_files_read_back_and_hold_no_date(
-    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.asctime", lambda *_: "Thu Jan  1 00:00:00 2099")
-    monkeypatch.setattr("os.name", "another")
-    write_mat(tmp_path / NAME, IMAGES, LABELS)
-    monkeypatch.undo()
-    assert (tmp_path / NAME).read_bytes() == content
-    back = loadmat(tmp_path / NAME)
-    np.testing.assert_array_equal(back["X"], X)
-    np.testing.assert_array_equal(back["y"], y)
+def test_files_are_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(content)
     savemat(tmp_path / "packed.mat", {"a": {"b": 1.5}, "y": y, "X": X, "z": "text"}, do_compression=True)
     for path in (tmp_path / NAME, tmp_path / "packed.mat"):
         for array, right in zip(read_mat(path), (IMAGES, LABELS), strict=True):
