@@ -37,7 +37,7 @@ def asked(project: Project, *options: str) -> Asked:
 def test_every_job_says_what_it_needs(device: str, cards: str, project: Project) -> None:
     project.change("training", "device", to=device)
     jobs = asked(project)
-    assert len(jobs) == 14
+    assert len(jobs) == 15
     for command, needs in jobs.items():
         stage = command.split()[0]
         assert int(needs["mem_mb"]) >= 500, command
