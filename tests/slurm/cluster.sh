@@ -109,7 +109,7 @@ down() {
     local file pid pids=()
     # Jobs first: a slurmd that ends leaves the processes of its jobs alone.
     squeue --noheader --format=%A | xargs --no-run-if-empty scancel || true
-    for _ in $(seq 40); do [ -n "$(squeue --noheader 2>/dev/null)" ] && sleep 0.5; done
+    for _ in $(seq 40); do [ -n "$(squeue --noheader 2>/dev/null)" ] && sleep 0.5 || break; done
     for file in "$folder"/slurmd-*.pid "$folder"/slurmctld.pid "$folder"/munge.pid; do
         if [ -f "$file" ] && pid=$(cat "$file") && kill "$pid" 2>/dev/null; then pids+=("$pid"); fi
     done
