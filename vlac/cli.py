@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--seed", required=True, type=int, help="a seed that the file lists")
         return command
 
-    for name in ("download", "prepare", "rung", "table", "search"):
+    for name in ("download", "prepare", "describe", "rung", "table", "search"):
         add(name, _run_stage)
     for name in ("train", "evaluate", "figures", "trial"):
         add(name, _run_stage, "model", "seed")

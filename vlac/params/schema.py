@@ -6,12 +6,13 @@ Rungs are counted 1..L from the pixels; lists with one entry per rung start with
 from collections import Counter
 from functools import reduce
 from operator import or_
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from vlac.datasets import datasets
 from vlac.methods import kinds
+from vlac.methods.base import Settings
 from vlac.params.section import LARGEST, Fraction, L, Name, PerRung, Positive, Section
 
 MOST_SEEDS = 1000
@@ -35,9 +36,12 @@ def distinct(seeds: list[int]) -> list[int]:
 Seed = Annotated[int, Field(ge=0, le=999_999_999)]  # torch takes such seeds
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(distinct)]
 
-Model = Annotated[
-    reduce(or_, (method.Settings for method in kinds().values() if method.in_table)), Field(discriminator="kind")
-]
+if TYPE_CHECKING:
+    Model = Settings
+else:
+    Model = Annotated[
+        reduce(or_, (method.Settings for method in kinds().values() if method.in_table)), Field(discriminator="kind")
+    ]
 """The settings of one model: those of the method that its `kind` names."""
 
 
@@ -131,7 +135,7 @@ class Params(Section):
     training: Training
     digit_rung: Annotated[int, Field(ge=1, le=L)] | Literal["auto"]
     probe: Probe
-    models: Annotated[dict[Name, Model], Field(min_length=1)]  # type: ignore[valid-type]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
     seeds: Seeds
     evaluation: Evaluation
 

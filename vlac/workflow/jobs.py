@@ -146,12 +146,13 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="prepare",
             inputs=("data/{experiment}/source.json",),
-            outputs=(
-                TRAIN,
-                TEST,
-                *_in("reports/{experiment}", "data.md", "data.png"),
-                f"{RESULTS}/prepare/manifest.json",
-            ),
+            outputs=(TRAIN, TEST, f"{RESULTS}/prepare/manifest.json"),
+            params=DATA,
+        ),
+        Stage(
+            name="describe",
+            inputs=("data/{experiment}/source.json", TRAIN, TEST),
+            outputs=(*_in("reports/{experiment}", "data.md", "data.png"), f"{RESULTS}/describe/manifest.json"),
             params=DATA,
         ),
         Stage(
