@@ -46,7 +46,7 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     for job, params in every:
         why = why_stale(job, params)
         asked = content(job, params)
-        if why and job.manifest.exists():
+        if why and any(path.exists() for path in job.outputs):
             stale[job] = why
             asked["rebuild"] = why
         _write(job.request, json_bytes(asked))
