@@ -153,7 +153,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     def after() -> None:
         from vlac import tracking
 
-        tracking.publish(job, params)
+        tracking.publish(job, every)
         if job.stage.trains:
             # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.
             from vlac.training.checkpoint import discard
