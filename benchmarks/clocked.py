@@ -78,7 +78,7 @@ def main() -> int:
         with part(MLFLOW):
             live.__exit__(None, None, None)
 
-    tracking.training = watched  # type: ignore[assignment]
+    tracking.training = watched  # type: ignore[misc, assignment]
     tracking.publish = counted(MLFLOW, tracking.publish)
     LadderMethod.fit = counted(TRAINING, LadderMethod.fit)  # type: ignore[method-assign]
     status = cli.main()
