@@ -125,7 +125,7 @@ def test_a_folder_is_read_in_place(content: bytes, tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(content)
     assert locate(str(tmp_path), ["test"], tmp_path / "raw") == {"test": tmp_path / NAME}
     assert not (tmp_path / "raw").exists()
-    for place, said in {"": r"holds no train_32x32\.mat", "none": "does not exist", NAME: "is a file"}.items():
+    for place, said in {"": r"holds no train_32x32\.mat", "none": "No such file", NAME: "Not a directory"}.items():
         with pytest.raises(VlacError, match=said):
             locate(str(tmp_path / place), ["test", "train"], tmp_path / "raw")
 

@@ -2,12 +2,11 @@
 
 import io
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib import get_data_path
 from PIL import Image, ImageChops, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
 
 from vlac.errors import VlacError
 
@@ -43,31 +42,15 @@ class Glyphs:
 
 
 def rasterise(folder: Path | None = None) -> Glyphs:
-    """Draw every digit of every font once.
-
-    Args:
-        folder: where the .ttf files are; None takes those that matplotlib ships.
+    """Draw every digit of every font once; None for the `folder` of the .ttf files takes that of matplotlib.
 
     Raises:
         VlacError: a font file is missing or unreadable.
     """
-    if folder is None:
-        from matplotlib import get_data_path
-
-        folder = Path(get_data_path()) / "fonts" / "ttf"
-    drawn = [[_font(folder / f"{name}.ttf") for name in names] for names in TYPEFACES.values()]
-    flat = [font for family in drawn for font in family]
-    starts = np.cumsum([0] + [len(family) for family in drawn])
-    return Glyphs(
-        masks=np.stack([masks for masks, _ in flat]),
-        widths=np.stack([widths for _, widths in flat]),
-        fonts=tuple(np.arange(first, last) for first, last in pairwise(starts)),
-    )
-
-
-def blurred(masks: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """Return the masks under each Gaussian blur, float32 (B, F, 10, CELL, CELL); `sigmas` (B,) in texels."""
-    return np.stack([gaussian_filter(masks, (0, 0, sigma, sigma), mode="constant") for sigma in sigmas])
+    folder = folder or Path(get_data_path()) / "fonts" / "ttf"
+    masks, widths = zip(*(_font(folder / f"{name}.ttf") for names in TYPEFACES.values() for name in names), strict=True)
+    ends = np.cumsum([len(names) for names in TYPEFACES.values()])
+    return Glyphs(np.stack(masks), np.stack(widths), tuple(np.split(np.arange(ends[-1]), ends[:-1])))
 
 
 def _font(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -49,14 +49,12 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
         return {split: _download(split, address, folder, None) for split in splits}
     folder = Path(os.path.expanduser(source))
     try:
-        if not folder.is_dir():
-            wrong = "is a file, no folder" if folder.exists() else "does not exist"
-            raise VlacError(one_line(f"The data folder {folder} {wrong}."), CORRECT)
-        for name in map(file_name, splits):
-            if not (folder / name).is_file():
-                raise VlacError(one_line(f"{folder} holds no {name}."), f"Put the file there. {LAYOUT}")
-    except OSError as error:
-        raise VlacError(one_line(f"The data folder {folder} cannot be read: {error.strerror}."), CORRECT) from None
+        held = os.listdir(folder)
+    except (OSError, ValueError) as error:  # a name with a null character is a ValueError
+        why = getattr(error, "strerror", error)
+        raise VlacError(one_line(f"The data folder {folder} cannot be read: {why}."), CORRECT) from None
+    if missing := [name for name in map(file_name, splits) if name not in held]:
+        raise VlacError(one_line(f"{folder} holds no {missing[0]}."), f"Put the file there. {LAYOUT}")
     return {split: folder / file_name(split) for split in splits}
 
 
@@ -74,10 +72,7 @@ def _download(split: str, address: str, folder: Path, md5: str | None) -> Path:
             f"Run the same command again. {OFFLINE}",
         ) from None
     except OSError as error:
-        raise VlacError(
-            f"{folder / name} could not be written: {reason(error)}.",
-            "Correct that and run the same command again; it resumes.",
-        ) from None
+        raise VlacError(f"{folder / name} could not be written: {reason(error)}.", "Run again; it resumes.") from None
     return folder / name
 
 
@@ -86,7 +81,6 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
 
     Raises:
         VlacError: no connection after all attempts, the server refuses or sends something else than the file.
-        OSError: a file cannot be written.
     """
     os.remove(output)  # it is empty, and would stay if this process were killed
     name = url.rpartition("/")[2]
