@@ -1,12 +1,13 @@
 """The manifest of a finished job: what it was made from and what it made, by hash."""
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.files import json_bytes, read_json, sha256, write_json
+from vlac.files import json_bytes, sha256, write_json
 from vlac.workflow.jobs import Job
 
 
@@ -43,7 +44,7 @@ def write_manifest(job: Job, origin: Origin) -> None:
     Raises:
         VlacError: an output is missing or unreadable.
     """
-    made = {path.as_posix(): sha256(path) for path in job.outputs if path != job.manifest}
+    made = {path.as_posix(): sha256(path) for path in job.outputs[:-1]}
     write_json(job.manifest, sealed({"job": str(job)} | asdict(Manifest(**asdict(origin), outputs=made))))
 
 
@@ -58,16 +59,13 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         VlacError: it is missing or damaged.
     """
-    found = read_json(path)
     try:
-        content = {key: value for key, value in found.items() if key != "seal"}
-        if path.read_bytes() == json_bytes(sealed(content)):
-            inputs, outputs = (_hashes(content[part]) for part in ("inputs", "outputs"))
-            return Manifest(str(content["params"]), str(content["code"]), inputs, outputs)
-    except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError):
+        text = path.read_bytes()
+        content = {key: value for key, value in json.loads(text).items() if key != "seal"}
+        if text == json_bytes(sealed(content)):
+            return Manifest(content["params"], content["code"], content["inputs"], content["outputs"])
+    except FileNotFoundError:
+        raise VlacError(f"{path} is missing.", "Run the stage that makes it.") from None
+    except (AttributeError, KeyError, ValueError, OSError, RecursionError):
         pass  # NaN, for one, is JSON for Python, and is refused when sealed
     raise VlacError(f"{path} is damaged.", f"Delete it with `rm {path}` and run the same command again.")
-
-
-def _hashes(files: dict[str, str]) -> dict[str, str]:
-    return {str(name): str(digest) for name, digest in files.items()}

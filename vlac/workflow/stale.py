@@ -49,14 +49,8 @@ def sort_out(every: Iterable[tuple[Job, Asked]]) -> tuple[list[Job], dict[Job, s
 
 
 def refuse_stale(params: Params) -> None:
-    """Return quietly if every job that the table rests on is up to date.
-
-    Raises:
-        VlacError: some are not; the sentence names them, why, and the command that rebuilds them.
-    """
-    beneath = ((job, params) for job in jobs(params) if job.stage.name not in ENDS)
-    _, left = sort_out(beneath)
-    if left:
+    """Raise VlacError if a job that the table rests on is not up to date."""
+    if left := sort_out((job, params) for job in jobs(params) if job.stage.name not in ENDS)[1]:
         raise VlacError(
             f"The results do not match params.yaml and the code ({told(left)}).",
             "Rebuild them and the table with `snakemake --cores 4 reports/table1.md` or `dvc repro`.",
@@ -64,21 +58,17 @@ def refuse_stale(params: Params) -> None:
 
 
 def refuse_damaged(job: Job, inputs: Iterable[Path], makers: Iterable[Job]) -> None:
-    """Return quietly if every input that a finished job wrote still has the bytes that its manifest names.
+    """Raise VlacError if an input that a finished job wrote has other bytes than its manifest names.
 
     An input that is a manifest stands for all that its job wrote.
-
-    Raises:
-        VlacError: a file is damaged; the sentence says how to rebuild it.
     """
     asked = set(inputs)
     for maker in makers:
         if asked.isdisjoint(maker.outputs) or not maker.manifest.exists():
             continue
         recorded = read_manifest(maker.manifest).outputs
-        read = maker.outputs if maker.manifest in asked else [path for path in maker.outputs if path in asked]
-        damaged = [str(path) for path in read if path != maker.manifest and _differs(path, recorded)]
-        if damaged:
+        read = [path for path in maker.outputs[:-1] if path in asked or maker.manifest in asked]
+        if damaged := [str(path) for path in read if _differs(path, recorded)]:
             names = " ".join(damaged)
             raise VlacError(
                 f"{names}, which {job} reads, is not what {maker} wrote: the bytes differ from {maker.manifest}.",
@@ -100,7 +90,7 @@ def _changed(job: Job, params: Asked, manifest: Manifest) -> str | None:
         return "its code has changed"
     if set(manifest.inputs) != {path.as_posix() for path in job.inputs(params)}:
         return "its list of inputs has changed"
-    if set(manifest.outputs) != {path.as_posix() for path in job.outputs if path != job.manifest}:
+    if set(manifest.outputs) != {path.as_posix() for path in job.outputs[:-1]}:
         return "its list of outputs has changed"
     return None
 
