@@ -24,10 +24,8 @@ class File:
 
     Attributes:
         split: "test", or a part of the training images.
-        path: where it is.
         count: number of images.
         official: whether its bytes are those that the data set's authors publish.
-        bytes, sha256: size and hash.
     """
 
     split: str
@@ -71,11 +69,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def fetch(self) -> list[File]:
-        """Bring the files here, or find them, and check what they hold.
-
-        Raises:
-            VlacError: a file cannot be had, or holds something else.
-        """
+        """Bring the files here, or find them, and check what they hold; raise VlacError if that fails."""
 
     @abstractmethod
     def read(self, file: File) -> Split:

@@ -27,8 +27,7 @@ MOST_IMAGES = 1_000_000
 
 def distinct(seeds: list[int]) -> list[int]:
     """Return `seeds`, of which none may be listed twice."""
-    twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
-    if twice:
+    if twice := [seed for seed, count in Counter(seeds).items() if count > 1]:
         raise ValueError(f"seed {twice[0]} is listed twice")
     return seeds
 
