@@ -171,11 +171,9 @@ def _track(options: argparse.Namespace) -> None:
     print(tracking.rebuild(_asked(False)))
     if os.path.exists("search.yaml"):
         try:
-            searched = list(_asked(True))
+            print(tracking.rebuild(list(_asked(True))))
         except VlacError as error:
             print(f"The search is left out: {error}")
-        else:
-            print(tracking.rebuild(searched))
 
 
 def _work(options: argparse.Namespace) -> int:

@@ -14,14 +14,15 @@ from vlac.data.fonts import CELL, DIGIT_HEIGHT, TYPEFACES, Glyphs, rasterise
 from vlac.data.split import DIGITS, Split
 
 HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")  # bins of 60 degrees, centred on these
-POLARITIES = ("dark_ink", "light_ink")
 FACTOR_VALUES = {
     "digit": DIGITS,
     "ink_hue": HUES,
     "background_hue": HUES,
-    "polarity": POLARITIES,
+    "polarity": ("dark_ink", "light_ink"),
     "typeface": tuple(TYPEFACES),
 }
+
+Factors = dict[str, np.ndarray]
 
 SIDE = 32
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 weights of R, G, B
@@ -81,10 +82,8 @@ def render(count: int, seed: int, style: Style = Style()) -> Split:
     low, high = style.blur[0] / style.height[1], style.blur[1] / style.height[0]
     sigmas = np.linspace(low, high, BLURS) * DIGIT_HEIGHT
     masks = np.stack([gaussian_filter(glyphs.masks, (0, 0, sigma, sigma), mode="constant") for sigma in sigmas])
-    blocks = [
-        _block(np.random.default_rng([seed, number]), style, glyphs, masks, sigmas)
-        for number in range(-(-count // BLOCK))
-    ]
+    streams = (np.random.default_rng([seed, number]) for number in range(-(-count // BLOCK)))
+    blocks = [_block(stream, style, glyphs, masks, sigmas) for stream in streams]
     images = np.concatenate([images for images, _ in blocks])[:count]
     factors = {name: np.concatenate([factors[name] for _, factors in blocks])[:count] for name in FACTOR_VALUES}
     return Split(images, factors["digit"], factors, dict(FACTOR_VALUES))
@@ -92,7 +91,7 @@ def render(count: int, seed: int, style: Style = Style()) -> Split:
 
 def _block(
     rng: np.random.Generator, style: Style, glyphs: Glyphs, masks: np.ndarray, sigmas: np.ndarray
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[np.ndarray, Factors]:
     """Return BLOCK images and their factors."""
     factors = {
         "digit": rng.permutation(np.arange(BLOCK) % 10),
@@ -114,12 +113,7 @@ def _block(
 
 
 def _coverage(
-    rng: np.random.Generator,
-    style: Style,
-    glyphs: Glyphs,
-    masks: np.ndarray,
-    sigmas: np.ndarray,
-    factors: dict[str, np.ndarray],
+    rng: np.random.Generator, style: Style, glyphs: Glyphs, masks: np.ndarray, sigmas: np.ndarray, factors: Factors
 ) -> np.ndarray:
     """Return how much of each pixel the ink covers, float32 (BLOCK, 32, 32): the digit and its neighbours."""
     font = np.array([rng.choice(glyphs.fonts[typeface]) for typeface in factors["typeface"]])
@@ -168,7 +162,7 @@ def _sample(
     return above * (1 - bottom) + below * bottom
 
 
-def _colours(rng: np.random.Generator, style: Style, factors: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _colours(rng: np.random.Generator, style: Style, factors: Factors) -> tuple[np.ndarray, np.ndarray]:
     """Return ink and ground colours, float32 (BLOCK, 3) in [0, 1], whose lumas differ by the drawn contrast."""
     contrast = rng.uniform(*style.contrast, BLOCK)
     darker = rng.uniform(style.brightness[0], style.brightness[1] - contrast)

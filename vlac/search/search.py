@@ -59,7 +59,5 @@ def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tup
     ahead = round(others[best] - means[base], 12)
     if ahead > 0 and ahead >= lead:
         return best, f"**The rule chose `{best}`**: it leads the base trial `{base}` by {ahead:.3f}."
-    return (
-        base,
-        f"{stays}: the best of the others, `{best}`, differs from it by {ahead:+.3f}, and {lead:g} was asked for.",
-    )
+    short = f"the best of the others, `{best}`, differs from it by {ahead:+.3f}, and {lead:g} was asked for."
+    return base, f"{stays}: {short}"
