@@ -32,37 +32,21 @@ BLURS = 8  # blur levels that the glyph masks are prepared at
 
 @dataclass(frozen=True)
 class Style:
-    """How varied the images are; pairs are the ends of a uniform distribution.
+    """How varied the images are; pairs are the ends of a uniform distribution."""
 
-    Attributes:
-        height: height of the digit, pixels.
-        stretch: width over the font's own width.
-        rotation: largest tilt to either side, degrees.
-        shift: largest displacement from the centre along each axis, pixels.
-        neighbour: probability of a neighbour digit, for each side on its own.
-        gap: space between neighbours, as a fraction of the digit's height.
-        saturation: colourfulness of ink and ground, as a fraction of the most that their brightness allows.
-        contrast: difference of brightness (luma, 0..1) between ink and ground, at most the width of `brightness`.
-        brightness: luma that the darker and the brighter of the two stay within.
-        hue_spread: share of a hue's 60-degree bin that its hues fill; below 1 the bins are set apart.
-        gradient: largest relative change of the light from the centre to the edge.
-        blur: standard deviation of the Gaussian blur, pixels.
-        noise: largest standard deviation of the pixel noise, of a range of 1.
-    """
-
-    height: tuple[float, float] = (22.0, 26.0)
-    stretch: tuple[float, float] = (0.85, 1.05)
-    rotation: float = 5.0
-    shift: float = 1.0
-    neighbour: float = 0.5
-    gap: tuple[float, float] = (0.08, 0.3)
-    saturation: tuple[float, float] = (0.15, 0.75)
-    contrast: tuple[float, float] = (0.35, 0.65)
-    brightness: tuple[float, float] = (0.1, 0.9)
-    hue_spread: float = 0.7
-    gradient: float = 0.25
-    blur: tuple[float, float] = (0.4, 1.1)
-    noise: float = 0.03
+    height: tuple[float, float] = (22.0, 26.0)  # of the digit, pixels
+    stretch: tuple[float, float] = (0.85, 1.05)  # width over the font's own width
+    rotation: float = 5.0  # largest tilt to either side, degrees
+    shift: float = 1.0  # largest displacement from the centre along each axis, pixels
+    neighbour: float = 0.5  # probability of a neighbour digit, for each side on its own
+    gap: tuple[float, float] = (0.08, 0.3)  # space between neighbours, as a fraction of the digit's height
+    saturation: tuple[float, float] = (0.15, 0.75)  # of ink and ground, as a fraction of what their luma allows
+    contrast: tuple[float, float] = (0.35, 0.65)  # difference of luma (0..1) between ink and ground
+    brightness: tuple[float, float] = (0.1, 0.9)  # luma that both stay within; the contrast must fit into it
+    hue_spread: float = 0.7  # share of a hue's 60-degree bin that its hues fill; below 1 the bins are set apart
+    gradient: float = 0.25  # largest relative change of the light from the centre to the edge
+    blur: tuple[float, float] = (0.4, 1.1)  # standard deviation of the Gaussian blur, pixels
+    noise: float = 0.03  # largest standard deviation of the pixel noise, of a range of 1
 
 
 def render(count: int, seed: int, style: Style = Style()) -> Split:

@@ -27,18 +27,14 @@ SUPERSAMPLING = 4
 
 @dataclass(frozen=True)
 class Glyphs:
-    """Digit masks of all fonts.
+    """Digit masks of all F fonts.
 
-    Attributes:
-        masks: float32 (F, 10, CELL, CELL) in [0, 1], ink coverage; the digit's ink is centred across, and the
-            font's 0 is centred from top to bottom, so that all digits of a font stand on one line.
-        widths: float32 (F, 10), width of each digit's ink in texels.
-        fonts: per typeface, the indices of its fonts on the first axis.
+    A digit's ink is centred across, and the font's 0 is centred from top to bottom: all digits stand on one line.
     """
 
-    masks: np.ndarray
-    widths: np.ndarray
-    fonts: tuple[np.ndarray, ...]
+    masks: np.ndarray  # float32 (F, 10, CELL, CELL) in [0, 1], ink coverage
+    widths: np.ndarray  # float32 (F, 10), width of each digit's ink in texels
+    fonts: tuple[np.ndarray, ...]  # per typeface, the indices of its fonts on the first axis
 
 
 def rasterise(folder: Path | None = None) -> Glyphs:

@@ -19,28 +19,21 @@ HOLDOUT_SEED = 0
 class Split:
     """Images with their digit labels and known factors.
 
-    Attributes:
-        images: uint8 (N, 32, 32, 3), RGB, rows from the top.
-        labels: uint8 (N,), the digit 0..9.
-        factors: name -> uint8 (N,), an index into `factor_values[name]`; always holds "digit", equal to `labels`.
-        factor_values: name -> the names of the values, in index order; the same keys as `factors`.
-
     Raises:
         VlacError: an array has another shape or dtype, or a value lies outside its names.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    factors: dict[str, np.ndarray]
-    factor_values: dict[str, tuple[str, ...]]
+    images: np.ndarray  # uint8 (N, 32, 32, 3), RGB, rows from the top
+    labels: np.ndarray  # uint8 (N,), the digit 0..9
+    factors: dict[str, np.ndarray]  # uint8 (N,) by name, an index into `factor_values`; "digit" equals `labels`
+    factor_values: dict[str, tuple[str, ...]]  # the names of each factor's values, in index order
 
     def __post_init__(self) -> None:
         images, count = self.images, len(self)
         if images.dtype != np.uint8 or images.shape != (count, *IMAGE_SHAPE):
             raise VlacError(f"Images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} {images.shape}.")
-        if self.factors.keys() != self.factor_values.keys() or not np.array_equal(
-            self.factors.get("digit", ()), self.labels
-        ):
+        same = np.array_equal(self.factors.get("digit", ()), self.labels)
+        if self.factors.keys() != self.factor_values.keys() or not same:
             raise VlacError('All factors must have names for their values, and "digit" must be there: the labels.')
         for name, index in self.factors.items():
             values = len(self.factor_values[name])

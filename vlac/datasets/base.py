@@ -20,18 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """A file that images are read from.
+    """A file that images are read from."""
 
-    Attributes:
-        split: "test", or a part of the training images.
-        count: number of images.
-        official: whether its bytes are those that the data set's authors publish.
-    """
-
-    split: str
+    split: str  # "test", or a part of the training images
     path: str
-    count: int
-    official: bool
+    count: int  # number of images
+    official: bool  # whether its bytes are those that the data set's authors publish
     bytes: int
     sha256: str
 

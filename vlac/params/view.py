@@ -9,7 +9,7 @@ from typing import Any
 from vlac.params.section import Section
 
 Asked = Any
-"""What asks for jobs: params.yaml; of a search's jobs, the parameters of one trial, or search.yaml as a whole."""
+"""What asks for jobs: params.yaml; of a search's jobs, the parameters of one trial, or all of search.yaml."""
 
 
 def declared(params: Section, keys: list[str]) -> dict[str, Any]:

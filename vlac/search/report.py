@@ -27,10 +27,8 @@ def write_search_report(
 ) -> None:
     """Write search.md and, with a line per trial and seed, search.csv into `folder`.
 
-    Args:
-        scores: a row per trial, seed and rung, of a seed that failed a single one: see vlac/search/trial.py.
-        main: the rows of `scores` that count, one per trial and seed.
-        chosen, verdict: what the rule chose, and why.
+    `scores` has a row per trial, seed and rung, of a seed that failed a single one (vlac/search/trial.py); `main` has
+    those that count, one per trial and seed; `chosen` and `verdict` are the rule's.
     """
     rule = search.rule
     rule_applied = (

@@ -18,7 +18,7 @@ TEST_LIMIT = 5000
 
 
 def evaluate(job: Job, params: Any, origin: Origin) -> None:
-    """Score the main rung's clusters over the whole test split, and measure every rung against every factor."""
+    """Score the main rung's clusters over all of the test split, and measure every rung against every factor."""
     assert job.seed is not None
     *images, trained = map(Path, origin.inputs)
     train, test = map(Split.load, images)

@@ -20,28 +20,16 @@ VLAE = "vlae"
 
 @dataclass(frozen=True)
 class Stage:
-    """One kind of job.
-
-    Attributes:
-        name: as both engines have it.
-        inputs, outputs: path templates of the files read, the request aside, and written, the manifest last.
-        params: dotted keys of params.yaml that the stage may read; any other is out of its reach. A training reads
-            what its method declares, too.
-        over: "" for one job, "models" for one per model and seed, "probe" for one per probe seed, "trials" for one per
-            trial and seed of a search.
-        command: the word after `python -m vlac`; the stage's name by default.
-        trains: whether the job is a training of a method.
-        module: where the stage's own function stands; the module in vlac/stages of the stage's name by default.
-    """
+    """One kind of job; inputs and outputs are path templates."""
 
     name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    params: tuple[str, ...] = ()
-    over: str = ""
-    command: str = ""
+    inputs: tuple[str, ...]  # the files read, the request aside
+    outputs: tuple[str, ...]  # the files or folders written, the manifest last
+    params: tuple[str, ...] = ()  # dotted keys of params.yaml that it may read; a training also reads its method's
+    over: str = ""  # "models": one job per model and seed; "probe": per probe seed; "trials": per trial and seed
+    command: str = ""  # the word after `python -m vlac`; the stage's name by default
     trains: bool = False
-    module: str = ""
+    module: str = ""  # where the stage's own function stands; vlac.stages.<name> by default
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", self.module or f"vlac.stages.{self.name}")

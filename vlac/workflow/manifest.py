@@ -13,17 +13,11 @@ from vlac.workflow.jobs import Job
 
 @dataclass(frozen=True)
 class Origin:
-    """What a job is made from, as it is when the job begins: the hours until its end may change any of it.
+    """What a job is made from, as it is when the job begins: the hours until its end may change any of it."""
 
-    Attributes:
-        params: hash of the parameters that the job declares.
-        code: hash of the code that its result depends on.
-        inputs: SHA-256 of each file that the job reads, by its path.
-    """
-
-    params: str
-    code: str
-    inputs: dict[str, str]
+    params: str  # hash of the parameters that the job declares
+    code: str  # hash of the code that its result depends on
+    inputs: dict[str, str]  # SHA-256 of each file that the job reads, by its path
 
     @property
     def identity(self) -> dict[str, str]:

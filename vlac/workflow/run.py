@@ -29,11 +29,8 @@ def run_job(
 ) -> None:
     """Call `work` with the job, its declared parameters and what it is made from; write the manifest; call `after`.
 
-    A job that is up to date already is left alone: engines may ask for it without knowing.
-
-    Args:
-        params: all of the file that asks for the job.
-        every: the jobs of the same file, which tell who has made the inputs.
+    A job that is up to date already is left alone: engines may ask for it without knowing. `params` is all of the file
+    that asks for the job, and `every` has the jobs of that file, which tell who has made the inputs.
 
     Raises:
         VlacError: an input is missing or damaged, or another engine works in the folder.

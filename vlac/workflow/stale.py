@@ -30,8 +30,7 @@ def why_stale(job: Job, params: Asked) -> str | None:
 def sort_out(every: Iterable[tuple[Job, Asked]]) -> tuple[list[Job], dict[Job, str]]:
     """Return the jobs that are up to date with all that they rest on, and the others with the reason why not.
 
-    Args:
-        every: jobs and their parameters, in an order in which every job follows those that it reads from.
+    In `every`, each job follows those that it reads from.
     """
     done: list[Job] = []
     left: dict[Job, str] = {}
@@ -96,13 +95,12 @@ def _changed(job: Job, params: Asked, manifest: Manifest) -> str | None:
 
 
 def _damaged(manifest: Manifest) -> str | None:
-    wrong = []
-    for what, files in (("its input", manifest.inputs), ("its output", manifest.outputs)):
-        for name in files:
-            if not Path(name).exists():
-                wrong.append(f"{what} {name} is missing")
-            elif _differs(Path(name), files):
-                wrong.append(f"{what} {name} has changed since")
+    wrong = [
+        f"its {what} {name} {'has changed since' if Path(name).exists() else 'is missing'}"
+        for what, files in (("input", manifest.inputs), ("output", manifest.outputs))
+        for name in files
+        if _differs(Path(name), files)
+    ]
     return "; ".join(wrong) or None
 
 
