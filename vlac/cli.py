@@ -21,7 +21,7 @@ from vlac.workflow.lock import whole_folder
 from vlac.workflow.manifest import Origin
 from vlac.workflow.requests import write_requests, write_rungs
 from vlac.workflow.run import run_job
-from vlac.workflow.stale import sort_out
+from vlac.workflow.stale import stale_jobs
 
 log = logging.getLogger(__name__)
 
@@ -159,10 +159,11 @@ def _run_stage(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    done, left = sort_out(_asked(False))
-    for job, _ in _asked(False):
+    every = list(_asked(False))
+    left = stale_jobs(every)
+    for job, _ in every:
         print(f"{left.get(job, 'up to date'):<34} {job.command}")
-    print(f"{len(left)} of {len(done) + len(left)} jobs have to be run.")
+    print(f"{len(left)} of {len(every)} jobs have to be run.")
 
 
 def _track(options: argparse.Namespace) -> None:

@@ -27,29 +27,26 @@ def why_stale(job: Job, params: Asked) -> str | None:
     return _changed(job, params, manifest) or _damaged(manifest)
 
 
-def sort_out(every: Iterable[tuple[Job, Asked]]) -> tuple[list[Job], dict[Job, str]]:
-    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not.
+def stale_jobs(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
+    """Return the jobs that are not up to date with all that they rest on, and why not.
 
     In `every`, each job follows those that it reads from.
     """
-    done: list[Job] = []
     left: dict[Job, str] = {}
     waiting: set[Path] = set()
     for job, params in every:
         why = why_stale(job, params)
         if why is None and not waiting.isdisjoint(job.inputs(params)):
             why = "what it reads has to be rebuilt"
-        if why is None:
-            done.append(job)
-        else:
+        if why:
             left[job] = why
             waiting.update(job.outputs)
-    return done, left
+    return left
 
 
 def refuse_stale(params: Params) -> None:
     """Raise VlacError if a job that the table rests on is not up to date."""
-    if left := sort_out((job, params) for job in jobs(params) if job.stage.name not in ENDS)[1]:
+    if left := stale_jobs((job, params) for job in jobs(params) if job.stage.name not in ENDS):
         raise VlacError(
             f"The results do not match params.yaml and the code ({told(left)}).",
             "Rebuild them and the table with `snakemake --cores 4 reports/table1.md` or `dvc repro`.",
