@@ -18,17 +18,13 @@ from vlac.params.section import LARGEST, Fraction, L, Name, PerRung, Positive, S
 MOST_SEEDS = 1000
 """Most seeds of a list."""
 
-MOST_TRAININGS = 10_000
-"""Most trainings of one file: models times seeds."""
-
 MOST_IMAGES = 1_000_000
 """Most images of a split of the embedded digits: what a MATLAB 5 file has room for, rounded down."""
 
 
 def distinct(seeds: list[int]) -> list[int]:
     """Return `seeds`, of which none may be listed twice."""
-    twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
-    if twice:
+    if twice := [seed for seed, count in Counter(seeds).items() if count > 1]:
         raise ValueError(f"seed {twice[0]} is listed twice")
     return seeds
 
@@ -143,8 +139,6 @@ class Params(Section):
     def _consistent(self) -> "Params":
         if "vlae" in self.models:
             raise ValueError("models may not hold the name vlae: the probe trains it")
-        if len(self.models) * len(self.seeds) > MOST_TRAININGS:
-            raise ValueError(f"models and seeds ask for more than {MOST_TRAININGS:,} trainings")
         for name, settings in self.models.items():
             rung = kinds()[settings.kind].rung_of(settings)
             if rung and self.digit_rung not in ("auto", rung):

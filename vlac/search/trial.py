@@ -60,7 +60,7 @@ def trial(job: Job, params: TrialParams, origin: Origin, view: "View") -> None:
     told = {"seed": job.seed, "failed_in_epoch": failed, "images_seen": len(history) * len(fit)}
     table = pd.DataFrame([told | row for row in scores], columns=[*told, "rung", "main", *SCORES])
     write_csv(job.output("scores.csv"), table)
-    rows = [{"seed": job.seed} | dict(row) for row in history]
+    rows = [{"seed": job.seed} | row for row in history]
     write_csv(job.output("history.csv"), pd.DataFrame(rows, columns=None if rows else ["seed", "epoch"]))
 
 

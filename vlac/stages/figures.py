@@ -16,5 +16,4 @@ def figures(job: Job, params: Any, origin: Origin) -> None:
     test, trained = map(Path, origin.inputs)
     method = load_method(trained.with_name("model.pt"), params)
     history = read_csv(trained.with_name("history.csv")).drop(columns="seed")
-    rows = [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
-    method.draw(Split.load(test).images, rows, job.seed, job.outputs[0])
+    method.draw(Split.load(test).images, history.to_dict("records"), job.seed, job.outputs[0])
