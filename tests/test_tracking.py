@@ -114,6 +114,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     values = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())
     values["seeds"] = values["probe"]["seeds"] = [0]
+    values["models"] = {name: values["models"][name] for name in ("gmdgm", "kmeans")}
     write_text(Path("params.yaml"), yaml.safe_dump(values))
     return tmp_path
 
@@ -128,16 +129,15 @@ def folder(fresh: Path, made_store: Path) -> Path:
 def test_the_rebuilt_view_equals_the_one_begun_live_and_rebuilding_again_changes_nothing(folder: Path) -> None:
     run_everything()
     shown, ids = dump(folder), {run.info.run_id for run in runs()}
-    models = ("vlac_1layer", "vlac_2layer", "gmdgm", "vlac_2layer_plus", "vlae")
-    assert shown.keys() == {f"vlac: tiny: {model} seed 0" for model in models}
+    assert shown.keys() == {f"vlac: tiny: {model} seed 0" for model in ("gmdgm", "kmeans", "vlae")}
     assert {run["status"] for run in shown.values()} == {"FINISHED"}
-    assert rebuild() == done(5, 0)
+    assert rebuild() == done(3, 0)
     assert {run.info.run_id for run in runs()} == ids
     for run_id in ids:
         store.open_store().client.delete_run(run_id)
-    assert rebuild() == done(5, 5)
+    assert rebuild() == done(3, 3)
     assert differences(shown, dump(folder)) == []
-    assert rebuild() == done(5, 0)
+    assert rebuild() == done(3, 0)
 
 
 def test_a_run_shows_parameters_tags_metrics_and_files(folder: Path) -> None:
@@ -208,10 +208,6 @@ def test_a_trial_is_shown_in_the_experiment_of_the_search(folder: Path) -> None:
     points = dump(folder)["vlac-search: tiny: gmdgm seed 0"]["points"]
     assert points["holdout/knn"] == points["holdout/rung3/knn"] == [(0, 0.428571)]
     assert points["train/images_seen"] == [(0, 900)]
-    write_csv(job.outputs[0], pd.DataFrame([told | {"rung": "", "main": "", "knn": ""}]))
-    write_manifest(job, Origin(params_hash(job, load_params()), "code", {}))
-    assert tracking.rebuild([(job, load_params())]) == done(1, 1)
-    assert not any(name.startswith("holdout") for name in dump(folder)["vlac-search: tiny: gmdgm seed 0"]["points"])
 
 
 def test_results_edited_by_hand_are_left_out(folder: Path) -> None:
@@ -224,17 +220,12 @@ def test_results_edited_by_hand_are_left_out(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(VlacError("the loss is not finite"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
 )
-def test_an_error_fails_the_run_and_an_interruption_kills_it(
-    folder: Path, error: BaseException, status: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_fails_the_run_and_an_interruption_kills_it(folder: Path, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)):
         train((1, 2), error=error)
     assert dump(folder)[NAME]["status"] == status
     train((3,), resumed=(1, 2))
     assert dump(folder)[NAME]["status"] == "FINISHED"
-    assert [step for step, _ in dump(folder)[NAME]["points"]["train/elbo"]] == [1, 2, 3]
-    finish(JOB)
-    assert rebuild() == done(1, 1)
     assert [step for step, _ in dump(folder)[NAME]["points"]["train/elbo"]] == [1, 2, 3]
 
 
@@ -309,7 +300,7 @@ def test_what_is_left_for_later_touches_no_store(
     run_everything()
     assert not list(fresh.glob("ml*"))
     shutil.copy(made_store, fresh)
-    assert rebuild() == done(5, 5)
+    assert rebuild() == done(3, 3)
 
 
 def unreachable(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -391,25 +382,16 @@ def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(
     assert sorted(owners) == ["ada", "bob"]
 
 
-def train_in(folder: Path, seed: int) -> None:
+def train_in(folder: Path, seed: int) -> bool:
     os.chdir(folder)
     live.OPENS = 0.0
     with tracking.training(Job(STAGES["train"], "tiny", "gmdgm", seed), load_params()) as view:
-        view.start([])
-        for epoch in (1, 2, 3):
-            view.log_epoch(row(epoch))
-    raise SystemExit(3 if live._failed else 0)
+        view.start([row(1)])
+        view.log_epoch(row(2))
+    return live._failed
 
 
-@pytest.mark.slow
 def test_processes_that_start_at_once_share_a_fresh_store(fresh: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=train_in, args=(fresh, seed)) for seed in range(6)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 6
-    shown = dump(fresh)
-    assert len(shown) == 6
-    assert all([step for step, _ in run["points"]["train/elbo"]] == [1, 2, 3] for run in shown.values())
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        assert not any(pool.starmap(train_in, [(fresh, seed) for seed in range(3)], chunksize=1))
+    assert [len(run["points"]["train/elbo"]) for run in dump(fresh).values()] == [2] * 3

@@ -1,6 +1,5 @@
 """All that an MLflow store shows, ids and times aside, so that two stores can be compared."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,11 +9,10 @@ from urllib.parse import unquote, urlparse
 from mlflow import MlflowClient
 
 Runs = dict[str, dict[str, Any]]
-"""What each run shows, by experiment and name: status, params, tags, points (in order of logging) and files."""
 
 
 def dump(folder: Path) -> Runs:
-    """Return the runs in the store of a project's folder; deleted ones are left out, two of a name refused."""
+    """Return what each run in the store of a project's folder shows, by experiment and name; two of a name are refused."""
     runs: Runs = {}
     with tempfile.TemporaryDirectory() as other:
         # A file that MLflow has not seen: it keeps connections to what was under the same name before.
@@ -34,13 +32,6 @@ def dump(folder: Path) -> Runs:
                     "files": {path.relative_to(root).as_posix(): path.read_bytes() for path in files},
                 }
     return runs
-
-
-def set_aside(folder: Path, to: Path) -> None:
-    """Move what there is of the store of a project's folder, artifacts too, into another folder of the same disk."""
-    to.mkdir(parents=True, exist_ok=True)
-    for path in (*folder.glob("mlflow.db*"), *folder.glob("mlartifacts")):
-        os.replace(path, to / path.name)
 
 
 def differences(one: Runs, other: Runs) -> list[str]:
