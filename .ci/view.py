@@ -1,7 +1,7 @@
 """See that the MLflow view made anew from a project's files equals the one begun live: python .ci/view.py FOLDER.
 
-The store is brought up to date, moved aside, rebuilt by `python -m vlac track`, compared and put back. Nothing of either store is
-deleted before that one is back in its place: where something fails, what is not there is in a folder `.view-*`.
+The store is brought up to date, moved aside, made anew by `python -m vlac track`, compared and put back. Nothing of
+either is deleted before the first is back: where something fails, what is not there is in a folder `.view-*`.
 """
 
 import shutil

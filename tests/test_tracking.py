@@ -1,5 +1,6 @@
 """The MLflow view: equal whether begun live or rebuilt from the files, and never in the way of a training."""
 
+import dataclasses
 import multiprocessing
 import os
 import shutil
@@ -8,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from vlac import tracking
 from vlac.errors import VlacError
 from vlac.files import sha256, write_csv, write_text
 from vlac.params.load import load_params
+from vlac.search.jobs import TRIAL
 from vlac.tracking import live, store
 from vlac.workflow.depends import hash_of_code, params_hash
-from vlac.workflow.jobs import STAGES, Job, Stage, jobs
+from vlac.workflow.jobs import STAGES, Job, jobs
 from vlac.workflow.manifest import Origin, write_manifest
 
+Patch = pytest.MonkeyPatch
 ROOT = Path(__file__).parents[1]
 JOB = Job(STAGES["train"], "tiny", "gmdgm", 0)
 EVALUATE, TABLE = Job(STAGES["evaluate"], "tiny", "gmdgm", 0), Job(STAGES["table"], "tiny")
@@ -97,7 +100,7 @@ def runs() -> list[Any]:
 def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh sqlite store: MLflow takes seconds to make one, so the tests copy it."""
     folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
+    with Patch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         store._make_or_check(folder / "mlflow.db")
@@ -105,7 +108,7 @@ def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fresh(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A project without results and without a store, as working folder; trainings open MLflow at once."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "VLAC_TRACKING"):
         monkeypatch.delenv(name, raising=False)
@@ -126,23 +129,12 @@ def folder(fresh: Path, made_store: Path) -> Path:
     return fresh
 
 
-def test_the_rebuilt_view_equals_the_one_begun_live_and_rebuilding_again_changes_nothing(folder: Path) -> None:
+def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -> None:
     run_everything()
     shown, ids = dump(folder), {run.info.run_id for run in runs()}
     assert shown.keys() == {f"vlac: tiny: {model} seed 0" for model in ("gmdgm", "kmeans", "vlae")}
     assert {run["status"] for run in shown.values()} == {"FINISHED"}
-    assert rebuild() == done(3, 0)
-    assert {run.info.run_id for run in runs()} == ids
-    for run_id in ids:
-        store.open_store().client.delete_run(run_id)
-    assert rebuild() == done(3, 3)
-    assert differences(shown, dump(folder)) == []
-    assert rebuild() == done(3, 0)
 
-
-def test_a_run_shows_parameters_tags_metrics_and_files(folder: Path) -> None:
-    run_everything()
-    shown = dump(folder)
     run = shown[NAME]
     assert run["params"]["training.lr"] == str(load_params().training.lr)
     assert run["params"]["model.kind"] == "gmdgm"
@@ -157,6 +149,14 @@ def test_a_run_shows_parameters_tags_metrics_and_files(folder: Path) -> None:
     assert expected <= set(run["files"])
     assert not {"train/model.pt", "figures/.snakemake_timestamp"} & set(run["files"])
     assert shown["vlac: tiny: vlae seed 0"]["points"]["probe/rung4/acc"] == [(0, 0.666667)]
+
+    assert rebuild() == done(3, 0)
+    assert {run.info.run_id for run in runs()} == ids
+    for run_id in ids:
+        store.open_store().client.delete_run(run_id)
+    assert rebuild() == done(3, 3)
+    assert differences(shown, dump(folder)) == []
+    assert rebuild() == done(3, 0)
 
 
 def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_from_them(folder: Path) -> None:
@@ -175,6 +175,11 @@ def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_fr
     (other,) = runs()
     assert other.info.run_id != before.info.run_id
     assert "test/acc" not in other.data.metrics
+
+    finish(JOB)
+    history = JOB.output("history.csv")
+    history.write_text(history.read_text().replace("-1000", "-10"))
+    assert rebuild().startswith(f"{done(0, 0)}\nLeft out: {history} has changed since")
 
 
 def test_short_trainings_and_jobs_that_gather_nothing_do_not_import_mlflow(folder: Path) -> None:
@@ -196,25 +201,15 @@ assert "mlflow" not in sys.modules
 
 
 def test_a_trial_is_shown_in_the_experiment_of_the_search(folder: Path) -> None:
-    outputs = tuple(
-        f"results/search/{{model}}/{{seed}}/{name}" for name in ("scores.csv", "history.csv", "manifest.json")
-    )
-    job = Job(Stage("trial", (), outputs, ("data",), over="trials", trains=True), "tiny", "gmdgm", 0)
+    job = Job(dataclasses.replace(TRIAL, params=("data",)), "search/tiny", "gmdgm", 0)
     finish(job)
     told = {"seed": 0, "failed_in_epoch": 0, "images_seen": 900}
     write_csv(job.outputs[0], pd.DataFrame([told | {"rung": r, "main": int(r == 3), "knn": r / 7} for r in (2, 3)]))
     write_manifest(job, Origin(params_hash(job, load_params()), "code", {}))
     assert tracking.rebuild([(job, load_params())]) == done(1, 1)
-    points = dump(folder)["vlac-search: tiny: gmdgm seed 0"]["points"]
+    points = dump(folder)["vlac-search: search/tiny: gmdgm seed 0"]["points"]
     assert points["holdout/knn"] == points["holdout/rung3/knn"] == [(0, 0.428571)]
     assert points["train/images_seen"] == [(0, 900)]
-
-
-def test_results_edited_by_hand_are_left_out(folder: Path) -> None:
-    finish(JOB)
-    history = JOB.output("history.csv")
-    history.write_text(history.read_text().replace("-1000", "-10"))
-    assert rebuild().startswith(f"{done(0, 0)}\nLeft out: {history} has changed since")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +224,7 @@ def test_an_error_fails_the_run_and_an_interruption_kills_it(folder: Path, error
     assert [step for step, _ in dump(folder)[NAME]["points"]["train/elbo"]] == [1, 2, 3]
 
 
-def test_an_interrupted_call_frees_the_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_call_frees_the_store(folder: Path, monkeypatch: Patch) -> None:
     """SQLAlchemy's transaction stays open as long as the traceback of the interruption has its frames."""
 
     def write(*arguments: object, **named: object) -> None:
@@ -293,69 +288,48 @@ def test_terminated_and_killed_processes(folder: Path) -> None:
     assert dump(folder)[NAME]["status"] == "KILLED"
 
 
-def test_what_is_left_for_later_touches_no_store(
-    fresh: Path, made_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_left_for_later_touches_no_store(fresh: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("VLAC_TRACKING", "later")
-    run_everything()
+    train((1, 2, 3))
+    finish(JOB)
+    tracking.publish(TABLE, [(JOB, load_params())])
     assert not list(fresh.glob("ml*"))
-    shutil.copy(made_store, fresh)
-    assert rebuild() == done(3, 3)
 
 
-def unreachable(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
-
-
-def damaged(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    (folder / "mlflow.db").write_bytes(b"no database" * 1000)
-
-
-def locked(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store, "BUSY", 0.1)
-    held = sqlite3.connect(folder / "mlflow.db", isolation_level=None)
-    held.execute("begin exclusive")
-    patch.setattr(store, "held", held, raising=False)
-
-
-def unknown(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("MLFLOW_TRACKING_URI", "ftp://somewhere")
-
-
-SAID = {
-    unreachable: "http://127.0.0.1:9: [Errno 111] Connection refused",
-    damaged: "mlflow.db: file is not a database",
-    locked: "mlflow.db: database is locked",
-    unknown: "ftp://somewhere: ",
-}
-
-
-@pytest.mark.parametrize("spoil", SAID)
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("http://ada:secret@127.0.0.1:9", "http://127.0.0.1:9: [Errno 111] Connection refused"),
+        ("damaged", "mlflow.db: file is not a database"),
+        ("locked", "mlflow.db: database is locked"),
+    ],
+)
 def test_a_store_that_cannot_be_used_costs_one_warning(
-    folder: Path,
-    spoil: Callable[[Path, pytest.MonkeyPatch], None],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    folder: Path, fault: str, said: str, monkeypatch: Patch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spoil(folder, monkeypatch)
+    other = sqlite3.connect("mlflow.db", isolation_level=None)
+    monkeypatch.setattr(store, "BUSY", 0.1)
+    if fault == "locked":
+        other.execute("begin exclusive")
+    elif fault == "damaged":
+        Path("mlflow.db").write_bytes(b"no database" * 1000)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", fault)
     began = time.monotonic()
     train((1, 2, 3))
     finish(JOB)
     tracking.publish(TABLE, [(JOB, load_params())])
     assert time.monotonic() - began < 30
-    first, *more = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert more == []
-    assert first.startswith("MLflow does not show this run: ")
-    assert "`python -m vlac track` shows it later" in first
-    assert SAID[spoil] in first
-    assert "secret" not in first
+    later = "No result is lost; `python -m vlac track` shows it later."
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [f"MLflow does not show this run: {said}. {later}"]
     with pytest.raises(VlacError, match="cannot be rebuilt") as refused:
         rebuild()
-    assert ("`mv mlflow.db mlflow.db.old`" in refused.value.hint) == (spoil is damaged)
+    assert ("`mv mlflow.db mlflow.db.old`" in refused.value.hint) == (fault == "damaged")
 
 
 def test_a_deleted_experiment_is_restored_and_a_moved_project_told_what_to_do(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    folder: Path, monkeypatch: Patch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     train((1,))
     opened = store.open_store()
@@ -368,9 +342,7 @@ def test_a_deleted_experiment_is_restored_and_a_moved_project_told_what_to_do(
         rebuild()
 
 
-def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(folder: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     finish(JOB)
     for name in ("ada", "bob", "ada"):

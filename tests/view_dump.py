@@ -12,7 +12,7 @@ Runs = dict[str, dict[str, Any]]
 
 
 def dump(folder: Path) -> Runs:
-    """Return what each run in the store of a project's folder shows, by experiment and name; two of a name are refused."""
+    """Return what each run in the store of a project's folder shows, by experiment and name."""
     runs: Runs = {}
     with tempfile.TemporaryDirectory() as other:
         # A file that MLflow has not seen: it keeps connections to what was under the same name before.

@@ -122,8 +122,7 @@ def why(error: BaseException) -> VlacError:
     if isinstance(error, VlacError):
         return error
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    # The other classes of sqlite's errors are about files that are locked, out of reach or on a full disk.
-    damaged = type(error) is sqlite3.DatabaseError and not uri
+    damaged = type(error) is sqlite3.DatabaseError and not uri  # files that are locked or full raise its subclasses
     said = f"{uri or 'mlflow.db'}: {(str(error).strip() or type(error).__name__).splitlines()[0].rstrip('.')}."
     hint = REBUILD if damaged else "Correct that, or set MLFLOW_TRACKING_URI to another store."
     return VlacError(re.sub(r"//[^/@\s]+@", "//", one_line(said)), hint)
