@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
-from view_dump import differences, dump
+from view_dump import dump
 
-from vlac import tracking
+from vlac import cli, tracking
 from vlac.errors import VlacError
 from vlac.files import sha256, write_csv, write_text
 from vlac.params.load import load_params
@@ -27,18 +27,20 @@ from vlac.search.jobs import TRIAL
 from vlac.tracking import live, store
 from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import STAGES, Job, jobs
+from vlac.workflow.lock import single_stage
 from vlac.workflow.manifest import Origin, write_manifest
 
 Patch = pytest.MonkeyPatch
+SPAWN = multiprocessing.get_context("spawn")
 ROOT = Path(__file__).parents[1]
 JOB = Job(STAGES["train"], "tiny", "gmdgm", 0)
 EVALUATE, TABLE = Job(STAGES["evaluate"], "tiny", "gmdgm", 0), Job(STAGES["table"], "tiny")
 NAME = "vlac: tiny: gmdgm seed 0"
 
 
-def row(epoch: int, **other: float) -> dict[str, float]:
+def row(epoch: int) -> dict[str, float]:
     """One row of history.csv, of more digits than the file keeps."""
-    return {"seed": 0, "epoch": epoch, "elbo": -1000 / epoch - 1 / 3, "kl_z_3": 1e-7 * epoch} | other
+    return {"seed": 0, "epoch": epoch, "elbo": -1000 / epoch - 1 / 3, "kl_z_3": 1e-7 * epoch}
 
 
 def finish(job: Job, weights: str = "weights") -> None:
@@ -62,19 +64,6 @@ def finish(job: Job, weights: str = "weights") -> None:
     write_manifest(job, Origin(params_hash(job, params), hash_of_code(job, params), inputs))
 
 
-def run_everything() -> None:
-    """Go through the pipeline as the commands do: trainings live, then the files, then `publish`."""
-    every = [(job, load_params()) for job in jobs(load_params())]
-    for job, params in every:
-        if job.stage.trains:
-            with tracking.training(job, params) as view:
-                view.start([])
-                for epoch in (1, 2, 3):
-                    view.log_epoch(row(epoch))
-        finish(job)
-        tracking.publish(job, every)
-
-
 def rebuild() -> str:
     return tracking.rebuild((job, load_params()) for job in jobs(load_params()))
 
@@ -83,8 +72,10 @@ def done(shown: int, changed: int) -> str:
     return f"MLflow shows {shown} finished trainings; {changed} were missing or differed."
 
 
-def train(epochs: Iterable[int], resumed: Iterable[int] = (), error: BaseException | None = None) -> None:
-    with tracking.training(JOB, load_params()) as view:
+def train(
+    epochs: Iterable[int], resumed: Iterable[int] = (), job: Job = JOB, error: BaseException | None = None
+) -> None:
+    with tracking.training(job, load_params()) as view:
         view.start([row(epoch) for epoch in resumed])
         for epoch in epochs:
             view.log_epoch(row(epoch))
@@ -99,17 +90,14 @@ def runs() -> list[Any]:
 @pytest.fixture(scope="session")
 def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh sqlite store: MLflow takes seconds to make one, so the tests copy it."""
-    folder = tmp_path_factory.mktemp("store")
-    with Patch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        store._make_or_check(folder / "mlflow.db")
-    return folder / "mlflow.db"
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store._make_or_check(file)
+    return file
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: Patch) -> Path:
-    """A project without results and without a store, as working folder; trainings open MLflow at once."""
+def folder(tmp_path: Path, monkeypatch: Patch, made_store: Path) -> Path:
+    """A project without results as working folder, its store without runs; trainings open MLflow at once."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "VLAC_TRACKING"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(live, "_failed", False)
@@ -119,18 +107,17 @@ def fresh(tmp_path: Path, monkeypatch: Patch) -> Path:
     values["seeds"] = values["probe"]["seeds"] = [0]
     values["models"] = {name: values["models"][name] for name in ("gmdgm", "kmeans")}
     write_text(Path("params.yaml"), yaml.safe_dump(values))
+    shutil.copy(made_store, tmp_path)
     return tmp_path
 
 
-@pytest.fixture
-def folder(fresh: Path, made_store: Path) -> Path:
-    """The same with a store without runs."""
-    shutil.copy(made_store, fresh)
-    return fresh
-
-
 def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -> None:
-    run_everything()
+    every = [(job, load_params()) for job in jobs(load_params())]
+    for job, _ in every:
+        if job.stage.trains:
+            train((1, 2, 3), job=job)
+        finish(job)
+        tracking.publish(job, every)
     shown, ids = dump(folder), {run.info.run_id for run in runs()}
     assert shown.keys() == {f"vlac: tiny: {model} seed 0" for model in ("gmdgm", "kmeans", "vlae")}
     assert {run["status"] for run in shown.values()} == {"FINISHED"}
@@ -145,8 +132,7 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -
     assert run["points"]["test/acc"] == [(0, 0.666667)]
     assert run["points"]["test/features _ k-means/acc"] == [(0, 0.5)]
     assert run["points"]["test/rung3/ink_hue/nmi"] == [(0, 0.333333)]
-    expected = {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"}
-    assert expected <= set(run["files"])
+    assert {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"} <= set(run["files"])
     assert not {"train/model.pt", "figures/.snakemake_timestamp"} & set(run["files"])
     assert shown["vlac: tiny: vlae seed 0"]["points"]["probe/rung4/acc"] == [(0, 0.666667)]
 
@@ -155,7 +141,7 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -
     for run_id in ids:
         store.open_store().client.delete_run(run_id)
     assert rebuild() == done(3, 3)
-    assert differences(shown, dump(folder)) == []
+    assert dump(folder) == shown
     assert rebuild() == done(3, 0)
 
 
@@ -183,21 +169,20 @@ def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_fr
 
 
 def test_short_trainings_and_jobs_that_gather_nothing_do_not_import_mlflow(folder: Path) -> None:
-    code = f"""
+    code = """
 import sys
-sys.path[:0] = {[str(ROOT), str(ROOT / "tests")]!r}
 from vlac import tracking
 from vlac.params.load import load_params
 from vlac.workflow.jobs import jobs
 for job in jobs(load_params()):
     with tracking.training(job, load_params()) as view:
         view.start([])
-        view.log_epoch({{"epoch": 1, "elbo": -1.0}})
+        view.log_epoch({"epoch": 1, "elbo": -1.0})
     if job.stage.name not in ("rung", "table"):
         tracking.publish(job, None)
 assert "mlflow" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
 def test_a_trial_is_shown_in_the_experiment_of_the_search(folder: Path) -> None:
@@ -232,68 +217,58 @@ def test_an_interrupted_call_frees_the_store(folder: Path, monkeypatch: Patch) -
         connection.execute("begin immediate")
         raise KeyboardInterrupt
 
-    def interrupted() -> Iterator[int]:
-        monkeypatch.setattr(MlflowClient, "log_batch", write)
-        yield 1
-
+    monkeypatch.setattr(MlflowClient, "log_batch", write)
     with pytest.raises(KeyboardInterrupt):
-        train(interrupted())
+        train((1,))
     assert dump(folder)[NAME]["status"] == "KILLED"
 
 
-# Prints a line when the first epoch is shown, then trains until a signal comes, as `python -m vlac train` would.
-HELD = """
-import sys, time
-sys.path.insert(0, {tests!r})
-from test_tracking import JOB, live, load_params, row, tracking
-from vlac import cli
-from vlac.workflow.lock import single_stage
-
-live.OPENS = 0.0
-
-def train(options):
-    with single_stage(JOB), tracking.training(JOB, load_params()) as view:
-        view.start([])
-        view.log_epoch(row(1))
-        print("shown", flush=True)
-        time.sleep(60)
-
-cli._track = train
-sys.exit(cli.main(["track"]))
-"""
+def train_in(folder: Path, seed: int, shown: Any = None) -> bool:
+    """Train in a process of its own, as the commands do; on and on if somebody waits for what it shows."""
+    os.chdir(folder)
+    live.OPENS = 0.0
+    signal.signal(signal.SIGTERM, cli._terminate)
+    job = dataclasses.replace(JOB, seed=seed)
+    with single_stage(job), tracking.training(job, load_params()) as view:
+        view.start([row(1)])
+        view.log_epoch(row(2))
+        if shown:
+            shown.set()
+            time.sleep(60)
+    return live._failed
 
 
-def start() -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", HELD.format(tests=str(ROOT / "tests"))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert process.stdout
-    assert process.stdout.readline() == "shown\n"
+def start(folder: Path) -> Any:
+    shown = SPAWN.Event()
+    process = SPAWN.Process(target=train_in, args=(folder, 0, shown))
+    process.start()
+    assert shown.wait(60)
     return process
 
 
 def test_terminated_and_killed_processes(folder: Path) -> None:
-    process = start()
+    process = start(folder)
     process.terminate()
-    assert process.wait() == 128 + signal.SIGTERM
+    process.join()
     assert dump(folder)[NAME]["status"] == "KILLED"
 
     finish(JOB)  # of an earlier training
-    process = start()
+    process = start(folder)
     assert rebuild() == done(1, 0)  # it is at work
     process.kill()
-    process.wait()
+    process.join()
     assert dump(folder)[NAME]["status"] == "RUNNING"
     shutil.rmtree(JOB.manifest.parent)
     assert rebuild() == done(0, 0)
     assert dump(folder)[NAME]["status"] == "KILLED"
 
 
-def test_what_is_left_for_later_touches_no_store(fresh: Path, monkeypatch: Patch) -> None:
+def test_what_is_left_for_later_touches_no_store(folder: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("VLAC_TRACKING", "later")
     train((1, 2, 3))
     finish(JOB)
     tracking.publish(TABLE, [(JOB, load_params())])
-    assert not list(fresh.glob("ml*"))
+    assert dump(folder) == {}
 
 
 @pytest.mark.parametrize(
@@ -354,16 +329,8 @@ def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(folder: Pa
     assert sorted(owners) == ["ada", "bob"]
 
 
-def train_in(folder: Path, seed: int) -> bool:
-    os.chdir(folder)
-    live.OPENS = 0.0
-    with tracking.training(Job(STAGES["train"], "tiny", "gmdgm", seed), load_params()) as view:
-        view.start([row(1)])
-        view.log_epoch(row(2))
-    return live._failed
-
-
-def test_processes_that_start_at_once_share_a_fresh_store(fresh: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        assert not any(pool.starmap(train_in, [(fresh, seed) for seed in range(3)], chunksize=1))
-    assert [len(run["points"]["train/elbo"]) for run in dump(fresh).values()] == [2] * 3
+def test_processes_that_start_at_once_share_a_fresh_store(folder: Path) -> None:
+    Path("mlflow.db").unlink()
+    with SPAWN.Pool(3) as pool:
+        assert not any(pool.starmap(train_in, [(folder, seed) for seed in range(3)], chunksize=1))
+    assert [len(run["points"]["train/elbo"]) for run in dump(folder).values()] == [2] * 3

@@ -8,12 +8,10 @@ from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
 
-Runs = dict[str, dict[str, Any]]
 
-
-def dump(folder: Path) -> Runs:
+def dump(folder: Path) -> dict[str, dict[str, Any]]:
     """Return what each run in the store of a project's folder shows, by experiment and name."""
-    runs: Runs = {}
+    runs: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as other:
         # A file that MLflow has not seen: it keeps connections to what was under the same name before.
         client = MlflowClient(tracking_uri=f"sqlite:///{shutil.copy(folder / 'mlflow.db', other)}")
@@ -32,11 +30,3 @@ def dump(folder: Path) -> Runs:
                     "files": {path.relative_to(root).as_posix(): path.read_bytes() for path in files},
                 }
     return runs
-
-
-def differences(one: Runs, other: Runs) -> list[str]:
-    """Return a line for every run, and every part of a run, in which the two differ."""
-    lines = [f"{name} is in one of them only" for name in sorted(one.keys() ^ other.keys())]
-    for name in sorted(one.keys() & other.keys()):
-        lines += [f"{name}: {part} differ" for part in one[name] if one[name][part] != other[name][part]]
-    return lines
