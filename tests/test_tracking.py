@@ -119,7 +119,6 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -
     shown, ids = dump(folder), {run.info.run_id for run in runs()}
     assert shown.keys() == {f"vlac: tiny: {model} seed 0" for model in ("gmdgm", "kmeans", "vlae")}
     assert {run["status"] for run in shown.values()} == {"FINISHED"}
-
     run = shown[NAME]
     assert run["params"]["training.lr"] == str(load_params().training.lr)
     assert run["params"]["model.kind"] == "gmdgm"
@@ -133,7 +132,6 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -
     assert {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"} <= set(run["files"])
     assert not {"train/model.pt", "figures/.snakemake_timestamp"} & set(run["files"])
     assert shown["vlac: tiny: vlae seed 0"]["points"]["probe/rung4/acc"] == [(0, 0.666667)]
-
     assert rebuild() == done(3, 0)
     assert {run.info.run_id for run in runs()} == ids
     for run_id in ids:
@@ -153,16 +151,14 @@ def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_fr
     (after,) = runs()
     assert (after.info.run_id, after.info.start_time) == (before.info.run_id, before.info.start_time)
     assert dump(folder)[NAME]["points"]["test/acc"] == [(0, 0.666667)]
-
     finish(JOB, weights="other weights")  # so the scores are of another model
     assert rebuild() == done(1, 1)
     (other,) = runs()
     assert other.info.run_id != before.info.run_id
     assert "test/acc" not in other.data.metrics
-
     finish(JOB)
     history = JOB.output("history.csv")
-    history.write_text(history.read_text().replace("-1000", "-10"))
+    history.write_text("seed,epoch\n")
     assert rebuild().startswith(f"{done(0, 0)}\nLeft out: {history} has changed since")
 
 
@@ -173,7 +169,6 @@ import os, sys
 from vlac import tracking
 from vlac.params.load import load_params
 from vlac.workflow.jobs import jobs
-
 every = [(job, load_params()) for job in jobs(load_params())]
 for tracking.live.OPENS, later in ((20.0, ""), (0.0, "later")):
     os.environ["VLAC_TRACKING"] = later
@@ -210,11 +205,9 @@ def test_an_error_fails_the_run_and_an_interruption_kills_it(folder: Path, error
 
 
 def test_an_interrupted_call_frees_the_store(folder: Path, monkeypatch: Patch) -> None:
-    """SQLAlchemy's transaction stays open as long as the traceback of the interruption has its frames."""
-
     def write(*arguments: object, **named: object) -> None:
         connection = sqlite3.connect("mlflow.db", isolation_level=None)
-        connection.execute("begin immediate")
+        connection.execute("begin immediate")  # it is open as long as the interruption's traceback has this frame
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MlflowClient, "log_batch", write)
@@ -251,7 +244,6 @@ def test_terminated_and_killed_processes(folder: Path) -> None:
     process.terminate()
     process.join()
     assert dump(folder)[NAME]["status"] == "KILLED"
-
     finish(JOB)  # of an earlier training
     process = start(folder)
     assert rebuild() == done(1, 0)  # it is at work
