@@ -82,11 +82,7 @@ KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 
 
 def bound(
-    model: Ladder,
-    x: Tensor,
-    posteriors: dict[int, Posterior],
-    kl_z: str,
-    generator: torch.Generator | None = None,
+    model: Ladder, x: Tensor, posteriors: dict[int, Posterior], kl_z: str, generator: torch.Generator | None = None
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 
@@ -95,8 +91,7 @@ def bound(
         kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
         generator: source of the noise of z.
     """
-    z = {rung: _sample(posterior, generator) for rung, posterior in posteriors.items()}
-    mean = model.decode(z)
+    mean = model.decode({rung: _sample(posterior, generator) for rung, posterior in posteriors.items()})
     return Bound(
         log_likelihood=LIKELIHOODS[model.spec.likelihood](x, mean, model.spec.scale),
         kl_z={rung: KL_Z[kl_z](posterior, model.prior(rung)) for rung, posterior in posteriors.items()},

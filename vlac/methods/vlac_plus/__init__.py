@@ -128,11 +128,9 @@ class Method(vlac.Method):
         return {"k-means of pretext features": by_kmeans, "neighbours among pretext features": by_neighbours}
 
     def label(self) -> str:
-        """Return the name and K."""
         return super().label().replace("VLAC", "VLAC+")
 
     def protocol(self) -> list[str]:
-        """Return how VLAC is trained, and what is added to it."""
         pretext = self.settings.pretext
         moved = f"shifted by up to {pretext.shift:g} px" if pretext.shift else ""
         variants = " and ".join(filter(None, [moved, "half of them as negatives" if pretext.polarity else ""]))
