@@ -19,7 +19,6 @@ class Difference:
     """One model against another, over independent trainings.
 
     Attributes:
-        first, second: names of the models.
         difference: mean of the first minus mean of the second.
         interval: limits of the 95 % confidence interval of Welch's t-test, for this pair alone; None without spread.
         welch: its two-sided p; None where neither model has any spread.

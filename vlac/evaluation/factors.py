@@ -27,7 +27,6 @@ def rung_factor_matrix(
             has none.
         fit_factors, test_factors: true factors by name, integer category per image, (N,) and (M,).
         test_y: clusters of the test images by rung, integers (M,), of the rungs that have any.
-        neighbours: how many nearest neighbours vote.
         fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a permutation by
             `seed`; None uses all.
 

@@ -113,15 +113,9 @@ def chance_random(t: Labels, K: int, draws: int = 1000, seed: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Clustering:
-    """What a metric is computed from.
+    """What a metric is computed from: clusters y and classes t of images, and how many clusters and classes there are."""
 
-    Attributes:
-        y_train, t_train: clusters and classes of the train images, used for nothing but the mapping of `acc`.
-        y_test, t_test: clusters and classes of the scored images.
-        K, T: number of clusters and of classes.
-    """
-
-    y_train: Labels
+    y_train: Labels  # used for nothing but the mapping of `acc`, as t_train
     t_train: Labels
     y_test: Labels
     t_test: Labels
@@ -131,18 +125,11 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Metric:
-    """A score.
+    """A score: `of` computes it."""
 
-    Attributes:
-        name: its column in scores.csv.
-        header: its column in the table; "" for a level of chance, which the notes give.
-        decimals: how many the table shows.
-        of: computes it.
-    """
-
-    name: str
-    header: str
-    decimals: int
+    name: str  # its column in scores.csv
+    header: str  # its column in the table; "" for a level of chance, which the notes give
+    decimals: int  # how many the table shows
     of: Callable[[Clustering], float]
 
 

@@ -39,7 +39,6 @@ def probe_codes(
         fit_codes, holdout_codes: posterior means, float (N, d) and (M, d).
         fit_labels, holdout_labels: true classes 0..T-1, integers (N,) and (M,).
         K: components of the Gaussian mixture and of k-means; fewer are used if there are fewer distinct codes.
-        neighbours: how many nearest neighbours vote.
         seed: fixes the subset, the mixture and k-means; equal arguments give equal results.
         fit_limit: fit on at most so many codes, the first of a seeded permutation; None fits on all.
 
@@ -88,9 +87,6 @@ def best_rung(scores: pd.DataFrame) -> int:
     """Return the rung whose codes a Gaussian mixture clusters best by digit: the highest `gmm_purity`, mean over seeds.
 
     That is what VLAC does with the rung. Equal means go to the deeper rung, where the paper expects digit identity.
-
-    Args:
-        scores: a row per probe seed and rung, with columns seed, rung, knn, linear, gmm_purity, kmeans_purity.
 
     Raises:
         VlacError: no rows, an unscored row, or rungs that were not all probed with the same seeds.

@@ -32,9 +32,7 @@ def gumbel_softmax(log_q: Tensor, temperature: float, generator: torch.Generator
 class Prior(nn.Module):
     """p(z_l given y_l): K diagonal Gaussians over R^d with p(y) = 1/K, learnt; a standard normal where K = 1.
 
-    Attributes:
-        mean: float (K, d); learnt if K > 1, else zeros.
-        std: float (K, d), above 0; learnt if K > 1, else ones.
+    `mean` and `std` are float (K, d).
     """
 
     mean: Tensor

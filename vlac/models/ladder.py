@@ -13,23 +13,14 @@ from vlac.models.networks import Block, Climb, Render, rung_features
 
 @dataclass(frozen=True)
 class Spec:
-    """The shape of a ladder: enough to rebuild it beside a file of weights.
+    """The shape of a ladder: enough to rebuild it beside a file of weights."""
 
-    Attributes:
-        K: clusters per active rung, by rung (1..L from the pixels); 1 = standard normal prior, no mixture.
-        z: size of z_l per active rung.
-        channels: feature maps of trunk 1 to 3.
-        hidden: width of the fully connected layers of rung 4.
-        likelihood: "gaussian" or "laplace".
-        scale: standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1].
-    """
-
-    K: dict[int, int]
-    z: dict[int, int]
-    channels: tuple[int, int, int]
-    hidden: int
-    likelihood: str
-    scale: float
+    K: dict[int, int]  # clusters per active rung, by rung (1..L from the pixels); 1 = standard normal prior, no mixture
+    z: dict[int, int]  # size of z_l per active rung
+    channels: tuple[int, int, int]  # feature maps of trunk 1 to 3
+    hidden: int  # width of the fully connected layers of rung 4
+    likelihood: str  # "gaussian" or "laplace"
+    scale: float  # standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1]
 
     @property
     def rungs(self) -> tuple[int, ...]:

@@ -34,19 +34,12 @@ LIKELIHOODS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 
 @dataclass
 class Bound:
-    """The terms of Eq. (9) for a batch, each float (B,), in nats.
+    """The terms of Eq. (9) for a batch, each float (B,), in nats."""
 
-    Attributes:
-        log_likelihood: log p(x given z), one sample of z.
-        kl_z: E_y KL(q(z_l given x, y) || p(z_l given y_l)), by rung.
-        kl_y: KL(q(y_l given x) || p(y_l)), by mixture rung.
-        posteriors: what the terms were computed from, by rung.
-    """
-
-    log_likelihood: Tensor
-    kl_z: dict[int, Tensor]
-    kl_y: dict[int, Tensor]
-    posteriors: dict[int, Posterior]
+    log_likelihood: Tensor  # log p(x given z), one sample of z
+    kl_z: dict[int, Tensor]  # E_y KL(q(z_l given x, y) || p(z_l given y_l)), by rung
+    kl_y: dict[int, Tensor]  # KL(q(y_l given x) || p(y_l)), by mixture rung
+    posteriors: dict[int, Posterior]  # what the terms were computed from, by rung
 
     @property
     def elbo(self) -> Tensor:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from vlac.methods.base import Row
 from vlac.models.ladder import Ladder
-from vlac.reporting.canvas import canvas
+from vlac.reporting.canvas import GREY, canvas
 
 COLOURS = {1: "#d98c21", 2: "#3f8f5f", 3: "#1f6f9f", 4: "#8c4a8f"}
 """One colour per rung, in every panel."""
@@ -51,14 +51,11 @@ def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
         figure.text(0.06, 0.955, "Learning curves", fontsize=12, weight="bold")
-        figure.text(
-            0.06,
-            0.885,
+        words = (
             f"Seed {seed}; training images, mean over each epoch. Entropies: that of the mean $q$ (solid) is high when "
-            "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image.",
-            color="#52606d",
-            linespacing=1.35,
+            "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image."
         )
+        figure.text(0.06, 0.885, words, color=GREY, linespacing=1.35)
 
 
 def _line(axes: Axes, history: dict[str, list[float]], column: str, colour: str, label: str, dash: str = "-") -> None:

@@ -23,10 +23,8 @@ WHITE = np.full((32, 32, 3), 255, np.uint8)
 def draw_figures(model: Ladder, codes: Codes, images: np.ndarray, title: str, seed: int, folder: Path) -> None:
     """Write manipulation.png, components.png and nearest.png into `folder`; equal arguments give equal bytes.
 
-    Args:
-        model: in evaluation mode, on the CPU, with at least one mixture rung.
-        codes, images: what it says of the test images, and those, uint8 (N, 32, 32, 3).
-        title, seed: names the model and its seed; fixes the samples.
+    `model` is in evaluation mode, on the CPU, with at least one mixture rung; `codes` are what it says of the test
+    images, uint8 (N, 32, 32, 3); `title` names it, and `seed` fixes the samples.
     """
     rung = model.main_rung
     distance = from_components(model, codes, rung)
@@ -46,8 +44,7 @@ def draw_nearest(
     Args:
         images, y, distance: uint8 (N, 32, 32, 3); the cluster of each, integers (N,); how far it is from the centre of
             its cluster, float (N,).
-        name, how: what the clusters are, and what the distance is.
-        title: names the model and its seed.
+        name, how, title: what the clusters are, what the distance is, and which model and seed.
     """
     nearest = nearest_images(y, distance, K, PER_CLUSTER)
     cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)

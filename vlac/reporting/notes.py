@@ -39,7 +39,6 @@ def notes(params: Params, files: list[File], labels: dict[str, str], methods: di
     """Return the protocol as Markdown.
 
     Args:
-        params: all parameters of the experiment.
         files: what source.json tells of.
         labels: the row label of every model, by its name in params.yaml, in the order of the table.
         methods, scores: by the same names, the models, learnt or not, and their scores.

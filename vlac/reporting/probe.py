@@ -20,11 +20,9 @@ def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: 
     """Write probe.md and probe.png.
 
     Args:
-        params: the keys experiment, data.source, data.holdout, digit_rung, probe and evaluation.
         scores: a row per probe seed and rung, columns seed, rung, knn, linear, gmm_purity, kmeans_purity, and chance,
             the share of the hold-out's largest class.
         answer, rung: the rung that the probe names, and the one that is used.
-        folder: where both go.
     """
     write_text(folder / "probe.md", _report(params, scores, answer, rung))
     _chart(folder / "probe.png", scores, answer, rung)

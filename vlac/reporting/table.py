@@ -26,7 +26,6 @@ class Row:
     """A row of the table.
 
     Attributes:
-        label: what the row is called.
         published: the paper's number as printed, or "" for a model that the paper has not.
         name: the model's name in params.yaml, or "" for a row that is only quoted and for a further clustering.
         scores: one row per seed, None for a row that is only quoted.
@@ -39,11 +38,7 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> None:
-    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed of `params`.
-
-    Args:
-        params: all parameters of the experiment.
-        root: the folder that holds data/, results/ and reports/.
+    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`.
 
     Raises:
         VlacError: a file is missing or damaged.

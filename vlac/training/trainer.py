@@ -61,12 +61,10 @@ class Trainer:
     """Trains one seed of one ladder.
 
     Args:
-        model: just initialised, on the device.
-        loss: of `model`; called under autocast.
+        model, loss: just initialised, on the device; called under autocast.
         images: uint8 (N, 32, 32, 3), on the device.
         params: the sections training and objective.
         seed: of shuffling and noise.
-        device: where and how to compute.
         job: where the unfinished training is kept, and who is told of its epochs.
     """
 

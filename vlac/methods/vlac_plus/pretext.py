@@ -40,7 +40,7 @@ class Clusters(nn.Sequential):
 
 
 class Pretext(nn.Module):
-    """The network, the projection from its answers about an image to features, and clusters of these (neighbours.py)."""
+    """The network, the projection from its answers about an image to features, and clusters of these."""
 
     centre: Tensor
     projection: Tensor
