@@ -1,6 +1,7 @@
 """Learning curves of a ladder: the terms of the bound, and the signs of collapse, epoch by epoch."""
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -61,7 +62,7 @@ def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
 def _line(axes: Axes, history: dict[str, list[float]], column: str, colour: str, label: str, dash: str = "-") -> None:
     """Draw a column over epochs; a dot where there is one epoch alone."""
     epochs = history["epoch"]
-    style = {"color": colour, "label": label, "linewidth": 1.2, "alpha": 0.85, "markersize": 3}
+    style: dict[str, Any] = {"color": colour, "label": label, "linewidth": 1.2, "alpha": 0.85, "markersize": 3}
     axes.plot(epochs, history[column], dash, marker="o" if len(epochs) == 1 else None, **style)
 
 
