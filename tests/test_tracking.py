@@ -291,8 +291,7 @@ def test_a_deleted_experiment_is_restored_and_a_moved_project_told_what_to_do(
     folder: Path, monkeypatch: Patch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     train(1)
-    opened = store.open_store()
-    opened.client.delete_experiment(opened.experiment)
+    (opened := store.open_store()).client.delete_experiment(opened.experiment)
     assert [run.info.status for run in runs()] == ["FINISHED"]
     moved = tmp_path_factory.mktemp("a b%20") / "project"
     folder.rename(moved)
