@@ -18,6 +18,7 @@ include: "workflow/rules/common.smk"
 # Not submitted to a cluster: seconds of work each, and the download is what needs the internet.
 localrules:
     download,
+    describe,
     rung,
     table,
     search,
@@ -27,6 +28,7 @@ rule all:
     default_target: True
     input:
         "reports/table1.md",
+        f"reports/{EXPERIMENT}/data.md",
         f"reports/{EXPERIMENT}/probe.md",
         expand(
             "reports/{experiment}/figures/{model}/{seed}",

@@ -1,54 +1,92 @@
-"""Commands in processes of their own, and what they took by the clock and of the processor."""
+"""Stands in for vlac/__main__.py in the folder of load.py: the same commands, which note their processor time.
 
-import os
-import resource
-import subprocess
-import sys
+Every command writes clocks/<process>.json: its words, and its seconds by part. A part within another stops the clock
+of that, so each second counts once.
+"""
+
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+
+INTERPRETER = time.process_time()
+
+import builtins  # noqa: E402 - what is imported from here on is counted
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+IMPORTS, MLFLOW, TRAINING, REST = PARTS = ("imports", "MLflow", "training", "rest")
+
+seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0) | {IMPORTS: INTERPRETER}
+within = [REST]
+since = INTERPRETER
 
 
-@dataclass(frozen=True)
-class Took:
-    """Seconds by the clock, seconds of all processors together, and what the command said last."""
-
-    clock: float
-    processor: float
-    said: str
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return this process's environment for a command: this Python first, nothing that points elsewhere."""
-    hidden = ("MLFLOW_TRACKING_URI", "VLAC_DATA", "PYTHONPATH")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"} | more
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Count the `with` block as `name`; all that MLflow needs, imports too, is MLflow's."""
+    _stop()
+    within.append(MLFLOW if MLFLOW in within else name)
+    try:
+        yield
+    finally:
+        _stop()
+        within.pop()
 
 
-def took(command: Sequence[str], folder: Path) -> Took:
-    """Run `python -m COMMAND` in a folder to its end, with nothing of its own in the environment.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    before, started = _children(), time.perf_counter()
-    result = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    clock, processor = time.perf_counter() - started, _children() - before
-    if result.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{result.stdout}")
-    lines = result.stdout.strip().splitlines()
-    return Took(clock, processor, lines[-1] if lines else "")
+def _stop() -> None:
+    global since
+    now = time.process_time()
+    seconds[within[-1]] += now - since
+    since = now
 
 
-def _children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `work`, its calls counted as `name`."""
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        with part(name):
+            return work(*arguments, **named)
+
+    return call
+
+
+class View:
+    """The live view of a training, its calls counted as MLflow's."""
+
+    def __init__(self, view: Any) -> None:
+        self.start, self.log_epoch = counted(MLFLOW, view.start), counted(MLFLOW, view.log_epoch)
+
+
+def main() -> int:
+    """Run the command and write its parts."""
+    builtins.__import__ = counted(IMPORTS, builtins.__import__)
+    with part(IMPORTS):
+        from vlac import cli, tracking
+        from vlac.models.method import LadderMethod
+
+    training = tracking.training
+
+    @contextmanager
+    def watched(*arguments: Any) -> Iterator[View]:
+        live = training(*arguments)
+        with part(MLFLOW):
+            view = live.__enter__()
+        yield View(view)
+        with part(MLFLOW):
+            live.__exit__(None, None, None)
+
+    tracking.training = watched  # type: ignore[misc, assignment]
+    tracking.publish = counted(MLFLOW, tracking.publish)
+    LadderMethod.fit = counted(TRAINING, LadderMethod.fit)  # type: ignore[method-assign]
+    status = cli.main()
+    _stop()
+    Path("clocks").mkdir(exist_ok=True)
+    Path(f"clocks/{os.getpid()}.json").write_text(json.dumps({"words": sys.argv[1:], "seconds": seconds}))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

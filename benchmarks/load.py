@@ -1,126 +1,150 @@
-"""How long the commands take on many runs, how many jobs may begin at once, and what the pipeline itself costs.
+"""What the pipeline costs beside training, and how long its commands take on many runs.
 
-    PYTHONPATH=. python benchmarks/load.py
+    PYTHONPATH=. python benchmarks/load.py [--trainings 20]
 
-Many runs are one training of each of four tiny networks, 20 epochs on 200 images, and its files again under other
-seeds, with manifests that are right; MLflow shows them by `python -m vlac track`. Seconds of the processor count all
-processes and threads of a command, so another program's load adds less to them than to those by the clock. Needs
-Snakemake, DVC and MLflow, 4 GiB of memory and half a GiB of disk.
+Snakemake runs a project of so many trainings of tiny networks (2 epochs on 200 images), a stand-in for as many real
+ones, and every job notes where its processor time goes. Then each command is given in that project. Seconds of the
+processor count all processes of a command, so another program's load adds less to them than to those by the clock.
+On two cores 20 trainings take some minutes, 200 half an hour.
 """
 
 import argparse
+import json
+import os
+import resource
+import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from clocked import took
-from comparing import answers, served
-from fresh_store import at_once
+import torch
+from clocked import PARTS, TRAINING
 from machine import machine
-from many_runs import MODELS, copy_project, fill, many
-from overhead import ENGINES, beside_training, by_part, whole
-from torch import device
-from traced import PARTS
+from page import answers, served
 
-from vlac.params.load import load_params
+from tests.project import Project
 from vlac.reporting.markdown import aligned, paragraph
-from vlac.stages import jobs
+from vlac.workflow.jobs import STAGES
 
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "python -m vlac table": ("vlac", "table"),
-    "python -m vlac track, from nothing": ("vlac", "track"),
-    "python -m vlac track, again": ("vlac", "track"),
-    "python -m vlac plan": ("vlac", "plan"),
-    "python -m vlac handover": ("vlac", "handover"),
-    "snakemake -n": ("snakemake", "--cores", "1", "--dry-run", "--quiet", "all"),
-    "dvc status": ("dvc", "status", "--quiet"),
-    "python -m vlac handover, again": ("vlac", "handover"),
+MODELS: dict[str, dict[str, Any]] = {
+    "vlac": {"kind": "vlac", "K": [1, 3, 12, 1]},
+    "gmdgm": {"kind": "gmdgm", "K": 12, "z": 4},
 }
+ALL = ("snakemake", "--quiet", "--cores")
 
 
-def commands_table(folder: Path, runs: int) -> str:
-    """Make a project with so many runs, time the commands and the page's calls on it; return the tables."""
-    copy_project(folder, many(runs))
-    number = len(list(jobs(load_params(folder / "params.yaml"))))
-    _tell(f"making {number} results")
-    started = time.perf_counter()
-    fill(folder)
-    _tell(f"made in {time.perf_counter() - started:.0f} s")
-    (folder / "mlflow.db").unlink(missing_ok=True)
-    rows = []
-    for name, command in COMMANDS.items():
-        _tell(name)
-        ran = took(command, folder)
-        rows.append([f"`{name}`", f"{ran.clock:.1f}", f"{ran.processor:.1f}"])
-    title = f"{runs} trainings, {number} jobs"
-    tables = [aligned((title, "seconds by the clock", "of the processor"), rows)]
-    _tell("mlflow ui")
-    with served(folder) as address:
-        answers(address, runs)  # the workers load what they need on their first calls
-        asked = answers(address, runs)
-    rows = [[name, str(calls), f"{seconds:.2f}"] for name, (calls, seconds) in asked.items()]
-    tables.append(aligned((f"MLflow's page on {runs} runs", "calls", "seconds by the clock"), rows))
-    return "\n\n".join(tables)
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a command by the clock, and of all processors together; and what it said."""
+
+    clock: float
+    processor: float
+    said: str
 
 
-def at_once_table(folder: Path, number: int) -> str:
-    """Let so many trainings begin at once on a fresh store; return a line on it."""
-    _tell(f"{number} jobs at once")
-    began, finished = at_once(folder, number)
-    row = [
-        str(number),
-        str(sum(each.failed for each in began)),
-        str(finished),
-        f"{min(each.shown for each in began):.1f}-{max(each.shown for each in began):.1f}",
-        f"{max(each.ended for each in began):.1f}",
+def make(folder: Path, trainings: int) -> Project:
+    """Return a project that asks for so many trainings, whose commands note their processor time."""
+    project = Project.make(folder, real=True)
+    shutil.copy(Path(__file__).with_name("clocked.py"), folder / "vlac/__main__.py")
+    (folder / "search.yaml").unlink()  # `track` would look for its trials too
+    project.change("data", "digits", to={"train": 200, "test": 100, "seed": 1})
+    project.change("data", "holdout", to=50)
+    project.change("evaluation", "fit_limit", to=100)
+    project.change("models", to=MODELS)
+    project.change("seeds", to=list(range(trainings // len(MODELS))))
+    project.change("probe", "seeds", to=[0])
+    return project
+
+
+def timed(project: Project, *command: str) -> Took:
+    """Run a command in the project to its end."""
+    print(" ".join(command), file=sys.stderr, flush=True)
+    before, started = _children(), time.perf_counter()
+    said = project.run(*command)
+    return Took(time.perf_counter() - started, _children() - before, said)
+
+
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def jobs_table(project: Project, cores: int) -> str:
+    """Let Snakemake run all jobs; return the processor seconds of a job by part, and what the engine adds."""
+    whole = timed(project, *ALL, str(cores), "all")
+    by_command: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for path in sorted(project.folder.glob("clocks/*.json")):
+        noted = json.loads(path.read_text())
+        by_command[noted["words"][0]].append(noted["seconds"])
+    every = [seconds for found in by_command.values() for seconds in found]
+    rows = [
+        [f"`{command}`", str(len(found)), *(f"{sum(each[part] for each in found) / len(found):.2f}" for part in PARTS)]
+        for command, found in ((name, {**by_command, "all": every}.get(name, [])) for name in (*STAGES, "all"))
+        if found
     ]
-    return aligned(("at once", "failed", "runs", "seconds until shown", "until all are over"), [row])
+    beside = sum(seconds[part] for seconds in every for part in PARTS if part != TRAINING)
+    engine = whole.processor - sum(seconds[part] for seconds in every for part in PARTS)
+    said = (
+        f"Beside training a job takes {beside / len(every):.2f} s of the processor; Snakemake, its own start and the "
+        f"ends of processes included, adds {engine / len(every):.2f} s. All took {whole.clock:.0f} s by the clock on "
+        f"{cores} cores."
+    )
+    heads = ("processor seconds a job", "jobs", *PARTS)
+    return f"{aligned(heads, rows)}\n\n{paragraph(said)}"
 
 
-def overhead_table(folder: Path) -> str:
-    """Run a small pipeline job by job and by each engine; return where its processor time goes."""
-    _tell("every job by part")
-    found = by_part(folder / "parts")
-    rows = [[job, *(f"{parts[name]:.2f}" for name in PARTS)] for job, parts in found.items()]
-    tables = [aligned(("processor seconds of", *PARTS), rows)]
-    alone = sum(sum(parts.values()) for parts in found.values())
-    rows = [["every job by hand", f"{alone:.1f}", "", "", ""]]
-    for number, engine in enumerate(ENGINES):
-        _tell(engine)
-        ran = whole(folder / f"whole{number}", engine)
-        more = ran.processor - alone
-        rows.append([engine, f"{ran.processor:.1f}", f"{more:.1f}", f"{more / ran.jobs:.2f}", f"{ran.clock:.1f}"])
-    heads = (f"{len(found)} jobs", "processor seconds", "more than by hand", "per job", "seconds by the clock")
-    tables.append(aligned(heads, rows))
-    beside = sum(map(beside_training, found.values()))
-    tables.append(f"Beside training: {beside:.1f} s of processor, {beside / len(found):.1f} s a job.")
-    return "\n\n".join(tables)
+def commands_table(project: Project, jobs: int) -> str:
+    """Return how long each command takes when all jobs are up to date.
+
+    Raises:
+        RuntimeError: an engine finds something to do.
+    """
+    took = {"snakemake -n": timed(project, "snakemake", "--cores", "1", "--dry-run", "all")}
+    took["vlac plan"] = timed(project, sys.executable, "-m", "vlac", "plan")
+    (manifest,) = project.folder.glob("results/*/table/manifest.json")
+    manifest.unlink()
+    took["vlac table, made again"] = timed(project, sys.executable, "-m", "vlac", "table")
+    (project.folder / "mlflow.db").unlink()
+    took["vlac track, from nothing"] = timed(project, sys.executable, "-m", "vlac", "track")
+    took["vlac track, again"] = timed(project, sys.executable, "-m", "vlac", "track")
+    took["dvc commit"] = timed(project, "dvc", "commit", "--force", "--quiet")
+    took["dvc repro, nothing to do"] = timed(project, "dvc", "repro")
+    if "> python" in took["dvc repro, nothing to do"].said or "Nothing to be done" not in took["snakemake -n"].said:
+        raise RuntimeError("An engine had something to do.")
+    rows = [[f"`{name}`", f"{each.clock:.1f}", f"{each.processor:.1f}"] for name, each in took.items()]
+    return aligned((f"{jobs} jobs", "seconds by the clock", "of the processor"), rows)
 
 
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def page_table(project: Project) -> str:
+    """Return how long MLflow's page waits for its server."""
+    with served(project.folder) as address:
+        answers(address)  # the server loads what it needs on its first calls
+        runs, asked = answers(address)
+    rows = [[name, str(calls), f"{seconds:.2f}"] for name, (calls, seconds) in asked.items()]
+    return aligned((f"MLflow's page on {runs} runs", "calls", "seconds by the clock"), rows)
 
 
 def main() -> None:
     """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description="Many runs, many jobs at once, and the pipeline's own cost.")
-    parser.add_argument("--runs", type=int, default=200, help=f"a multiple of {len(MODELS)} (default: 200)")
-    parser.add_argument("--at-once", type=int, default=16, help="jobs that begin at the same moment (default: 16)")
-    parser.add_argument("--parts", nargs="+", choices=["commands", "at_once", "overhead"], default=None)
+    parser = argparse.ArgumentParser(description="The pipeline's own cost, and its commands on many runs.")
+    parser.add_argument("--trainings", type=int, default=200, help=f"a multiple of {len(MODELS)} (default: 200)")
+    parser.add_argument("--cores", type=int, default=2, help="jobs at once (default: 2)")
     options = parser.parse_args()
-    if options.runs < len(MODELS) or options.runs % len(MODELS):
-        parser.error(f"--runs must be a multiple of {len(MODELS)}")
-    parts = options.parts or ["commands", "at_once", "overhead"]
-    print(paragraph(f"{machine(device('cpu'))}."), flush=True)
-    with tempfile.TemporaryDirectory(prefix="vlac-load-") as name:
-        folder = Path(name)
-        if "commands" in parts:
-            print(f"\n{commands_table(folder / 'many', options.runs)}", flush=True)
-        if "at_once" in parts:
-            print(f"\n{at_once_table(folder / 'fresh', options.at_once)}", flush=True)
-        if "overhead" in parts:
-            print(f"\n{overhead_table(folder / 'overhead')}", flush=True)
+    if options.trainings < 1 or options.trainings % len(MODELS):
+        parser.error(f"--trainings must be a multiple of {len(MODELS)}")
+    for name in ("MLFLOW_TRACKING_URI", "VLAC_TRACKING", "VLAC_DATA"):
+        os.environ.pop(name, None)
+    print(paragraph(f"{machine(torch.device('cpu'))}. {options.trainings} trainings."), flush=True)
+    with tempfile.TemporaryDirectory(prefix="vlac-load-") as folder:
+        project = make(Path(folder), options.trainings)
+        print(f"\n{jobs_table(project, options.cores)}", flush=True)
+        jobs = len(list(project.folder.glob("clocks/*.json")))
+        print(f"\n{commands_table(project, jobs)}", flush=True)
+        print(f"\n{page_table(project)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,132 +1,146 @@
-"""Speed of training, all of it side by side in one run: count, measured peaks, loops, profile, unit, seeds at once.
+"""Speed of training beside the plain loop and pythae, and beside what the processor can do.
 
-    python benchmarks/training_speed.py            prints Markdown tables; some five minutes on a CPU
+    python benchmarks/training_speed.py            prints Markdown tables; some minutes on a CPU
 
-Ours is `vlac.training.Trainer`, called as a training stage calls it. Plain is what one writes first: float32, NCHW
-memory, a shuffling DataLoader over float tensors, torch.optim.Adam as it comes, and `.item()` on every loss of every
-step. Pythae is its own VAE and trainer, where it is installed (`pip install -c constraints.txt -e ".[bench]"`). All
-sides of a row train the same network on the same objective, images, batch and number of threads. torch, numpy, scipy,
-pandas, matplotlib, scikit-learn and pydantic are enough to run it.
+Ours is `vlac.training.trainer.Trainer`. Plain is the same network and objective in the loop that one writes first:
+benchmarks/loops.py has both. Pythae is its own VAE and trainer on a VAE of one rung, where it is installed
+(`pip install -c constraints.txt -e ".[bench]"`). All sides of a row train on the same images, batch and number of
+threads, in one process, and take turns.
 """
 
 import argparse
 import importlib.util
+import statistics
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from bench import STEPS, Bench, measured
-from machine import machine
-from peak import measure
-from seeds_at_once import BASE, THREADS, seeds_table
-from tables import ablation_table, count_table, profile_table, reachable_row, speed_table, unit_row
-from unit import MAIN, ONE_RUNG, PRESETS, SEEDS, SVHN_IMAGES, one_rung_vae, table_models
+import torch
+from loops import Case, Epoch, Vae, ours, plain
+from machine import machine, wait_for
+from peak import flops, peak
 
-from vlac.errors import VlacError
+from vlac.methods import kinds
+from vlac.models.method import LadderMethod
+from vlac.params.load import load_params
+from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, paragraph
-from vlac.training.device import settle_device
+from vlac.training.device import keep_freed_memory, settle
 
-AT_ONCE = {"cpu": (2,), "cuda": (1, 2, 4, 8)}
-"""Numbers of seeds trained at once, by device."""
+PRESETS = Path(__file__).parents[1] / "presets"
+STEPS = {"cpu": {"svhn_small": 16, "svhn_paper": 2}, "cuda": {"svhn_small": 200, "svhn_paper": 100}}
+"""Updates of a block, by device and preset: seconds."""
 
-
-def report(bench: Bench, pythae: bool, ablation: bool) -> None:
-    """Measure everything, and print each part as it is known."""
-    peaks, ours = bench.peaks, "bfloat16" if bench.bfloat16 else "float32"
-    _print("### Peaks")
-    _print(
-        f"Matrix product: float32 {peaks.float32 / 1e9:,.0f} and bfloat16 {peaks.bfloat16 / 1e9:,.0f} GFLOP/s. "
-        f"Copy, bytes read and written: {peaks.copy / 1e9:,.1f} GB/s, and {peaks.copy_cached / 1e9:,.1f} GB/s from "
-        f"caches. A part of more than {peaks.product(bench.bfloat16) / peaks.copy:.0f} FLOP per byte is bound by "
-        f"arithmetic in {ours}, any other by memory."
-    )
-    units, reachable = [], []
-    for name, preset in PRESETS.items():
-        models = table_models(preset) | {ONE_RUNG: one_rung_vae(preset)}
-        found = {}
-        for model, spec in models.items():
-            print(f"{name}: {model}", file=sys.stderr, flush=True)
-            sides = ["plain", "ours", *(["pythae"] if pythae and model == ONE_RUNG else [])]
-            found[model] = measured(bench, name, preset, spec, sides)
-        _print(f"### {name}: batch {preset.batch}")
-        _print(count_table(found))
-        _print(f"Images per second, and the fraction of the peak: ours in {ours}, the others in float32.")
-        _print(speed_table(bench, found))
-        _print(f"Where the time of ours goes, {MAIN}:")
-        _print(profile_table(bench, name, preset, found[MAIN]))
-        if ablation:
-            _print(f"From plain to ours, {MAIN}:")
-            _print(ablation_table(bench, name, preset, models[MAIN]))
-        units.append(unit_row(name, preset, found))
-        reachable.append(reachable_row(bench, name, found[MAIN]))
-    _print("### Seconds per unit")
-    _print(
-        f"One unit: {len(table_models(PRESETS['svhn_paper']))} models, {SEEDS} seeds each, {SVHN_IMAGES:,} images an "
-        f"epoch, one training after the other. Threads: {bench.threads}."
-    )
-    heads = ("preset", "epochs", "plain, an epoch", "ours, an epoch", "plain, all epochs", "ours, all epochs", "ratio")
-    _print(aligned(heads, units))
-    _print("### What is reachable")
-    _print(
-        "Ours over plain, if the counted arithmetic ran at the peak and all else took no time; if every part ran at "
-        "the peak or at the speed of a large copy; and as measured."
-    )
-    limits = ("preset", "plain's part of the float32 peak", f"{ours} / float32 peak", "all arithmetic at the peak")
-    _print(aligned((*limits, "every part at peak or copy speed", "measured"), reachable))
-    _print("### Seeds at once")
-    _print(
-        f"Images per second of ours, all seeds together, by the clock on the wall: {MAIN}, threads per seed: "
-        f"{bench.threads}. One after the other is `training.at_once: 1`, threads are `training.at_once: S`."
-    )
-    steps = STEPS[bench.device.type]
-    cases = {name: bench.case(preset, table_models(preset)[MAIN], steps[name]) for name, preset in PRESETS.items()}
-    _print(seeds_table(cases, AT_ONCE[bench.device.type], (BASE, THREADS), bench.rounds))
+RUNG = 3
+KINDS = ("vlae", "vlac", "gmdgm")
 
 
-def _print(text: str) -> None:
-    print((text if text.startswith(("|", "#")) else paragraph(text)) + "\n", flush=True)
+def methods(params: Params) -> list[LadderMethod]:
+    """Return the VLAE, the preset's models of the paper, and the VAE that pythae has too, untrained."""
+    vlae = kinds()["vlae"].Settings(kind="vlae")
+    models: list[Any] = [vlae, *params.models.values()]
+    settings = [model for model in models if model.kind in KINDS]
+    found = [kinds()[each.kind](each, params, RUNG) for each in settings]
+    # Pythae's squared error is the Gaussian of unit scale.
+    unit = params.likelihood.model_copy(update={"form": "gaussian", "scale": 1.0})
+    vae = Vae(None, params.model_copy(update={"likelihood": unit}), RUNG)
+    return [*(method for method in found if isinstance(method, LadderMethod)), vae]
+
+
+def case(method: LadderMethod, steps: int) -> Case:
+    """Return a training of so many updates an epoch, on images of noise: their content changes no time."""
+    count = steps * method.params.training.batch
+    return Case(method, torch.randint(256, (count, 32, 32, 3), dtype=torch.uint8))
+
+
+def sides(of: Case) -> dict[str, Epoch]:
+    """Return every loop that can train the case."""
+    loops = {"ours": ours(of), "plain": plain(of)}
+    if isinstance(of.method, Vae) and importlib.util.find_spec("pythae"):
+        from pythae_loop import pythae
+
+        loops["pythae"] = pythae(of)
+    return loops
+
+
+def rates(of: Case, loops: Mapping[str, Epoch], rounds: int) -> dict[str, list[float]]:
+    """Return each side's images per second, one figure per round.
+
+    Within a round the sides take turns, so that a change of the machine's clock or load meets all; the first round
+    warms up and does not count.
+    """
+    found: dict[str, list[float]] = {name: [] for name in loops}
+    for turn in range(rounds + 1):
+        for name, epoch in loops.items():
+            wait_for(of.device)
+            started = time.perf_counter()
+            epoch()
+            wait_for(of.device)
+            if turn > 0:
+                found[name].append(len(of.images) / (time.perf_counter() - started))
+    return found
+
+
+def table(params: Params, steps: int, rounds: int, peaks: Mapping[bool, float]) -> str:
+    """Return speeds, ratios and shares of the peak for every network of a preset; peaks are by "in bfloat16"."""
+    bfloat16 = settle(params.training).bfloat16
+    heads = ["network", "MFLOP/image", "ours", "plain", "pythae", "ours / plain", "ours / pythae"]
+    heads += ["of peak: ours", "plain", "pythae", "most possible over plain"]
+    rows = []
+    for method in methods(params):
+        print(f"{params.experiment}: {method.label()}", file=sys.stderr, flush=True)
+        work = flops(ours(case(method, 1))) / params.training.batch
+        of = case(method, steps)
+        found = rates(of, sides(of), rounds)
+        speed = {name: statistics.median(values) for name, values in found.items()}
+        shares = {name: speed[name] * work / peaks[bfloat16 and name == "ours"] for name in speed}
+        cells = [method.label(), f"{work / 1e6:,.1f}"]
+        cells += [spread(found[name]) if name in found else "" for name in ("ours", "plain", "pythae")]
+        cells += [f"{speed['ours'] / speed[name]:.2f}" if name in speed else "" for name in ("plain", "pythae")]
+        cells += [f"{shares[name]:.0%}" if name in shares else "" for name in ("ours", "plain", "pythae")]
+        rows.append([*cells, f"{peaks[bfloat16] / (speed['plain'] * work):.2f}"])
+    return aligned(heads, rows)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the median, and the smallest and largest in brackets."""
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
 
 
 def main() -> None:
-    """Read the options, measure the peaks and print the report."""
-    parser = argparse.ArgumentParser(description="Count, measure and compare the speed of training.")
-    parser.add_argument("--threads", type=int, default=1, help="default: 1, as in the presets")
+    """Read the options, measure the peaks, and print a table for each preset."""
+    parser = argparse.ArgumentParser(description="Speed of training beside the plain loop, pythae and the peak.")
+    parser.add_argument("--presets", nargs="+", default=["svhn_small", "svhn_paper"])
     parser.add_argument("--rounds", type=int, default=3, help="measured blocks per side (default: 3)")
+    parser.add_argument("--steps", type=int, help="updates of a block (default: some seconds' worth)")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1, as in the presets")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--ablation", action="store_true", help="show also what each ingredient of the loop gives")
-    parser.add_argument(
-        "--processor-time",
-        action="store_true",
-        help="time the loops by processor time, for one thread on a CPU that other work shares",
-    )
     options = parser.parse_args()
-    device = settle_device(options.device, options.threads)
-    if options.processor_time and (device.type == "cuda" or options.threads > 1 or options.ablation):
-        raise VlacError(
-            "Processor time is that of one thread on a CPU; the ablation has loops with workers.",
-            "Leave out --processor-time.",
-        )
-    _print(f"{machine(device)}. Threads: {options.threads}. Median (smallest to largest) of {options.rounds} blocks.")
-    pythae = importlib.util.find_spec("pythae") is not None
-    if pythae:
-        from pythae_loop import VERSION
-
-        _print(f"pythae {VERSION}, its own trainer with its defaults (float32, DataLoader without workers).")
-    else:
-        _print('pythae is not installed: its column is left out. `pip install ".[bench]"` brings it.')
-    clock = time.process_time if options.processor_time else time.perf_counter
-    started, used = time.perf_counter(), time.process_time()
-    peaks = measure(device, options.threads, clock)
-    report(Bench(device, options.threads, options.rounds, peaks, clock), pythae, options.ablation)
-    wall, used = time.perf_counter() - started, time.process_time() - used
-    timed = "processor time" if options.processor_time else "wall time"
-    _print(
-        f"{wall:.0f} s, of which this process had a core for {used / wall:.0%}. "
-        f"The loops of the presets were timed by {timed}."
+    keep_freed_memory()  # as a training stage does; here it speeds up every side
+    asked = {"threads": options.threads, "device": options.device}
+    loaded = [load_params(PRESETS / f"{name}.yaml") for name in options.presets]
+    every = [params.model_copy(update={"training": params.training.model_copy(update=asked)}) for params in loaded]
+    device = settle(every[0].training)
+    print(f"{paragraph(f'{machine(device.torch)}. Threads: {options.threads}.')}\n")
+    peaks = {False: peak(device.torch, torch.float32)}
+    if device.bfloat16:
+        peaks[True] = peak(device.torch, torch.bfloat16)
+    named = [f"{'bfloat16' if half else 'float32'} {found / 1e9:,.0f} GFLOP/s" for half, found in peaks.items()]
+    print(f"Peak of matrix products: {', '.join(named)}.\n")
+    said = (
+        f"Images per second, median (smallest to largest) of {options.rounds} blocks. Ours runs in "
+        f"{'bfloat16' if device.bfloat16 else 'float32'}, the others in float32; each share is of the peak of its "
+        "precision. The last column: the ratio of a loop whose counted arithmetic runs at the peak of ours, while all "
+        "else takes no time."
     )
+    print(paragraph(said), flush=True)
+    for params in every:
+        steps = options.steps or STEPS[device.torch.type].get(params.experiment, 2)
+        print(f"\n### {params.experiment}: batch {params.training.batch}, {steps} updates a block\n")
+        print(table(params, steps, options.rounds, peaks), flush=True)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except VlacError as error:
-        raise SystemExit(str(error)) from None
+    main()

@@ -109,10 +109,6 @@ def test_every_font_has_ten_distinct_digits_within_its_cell() -> None:
     assert np.abs(centre - (fonts.CELL - 1) / 2).max() <= 1
 
 
-def test_missing_fonts_and_contradictory_styles_are_named(tmp_path: Path) -> None:
+def test_missing_fonts_are_named(tmp_path: Path) -> None:
     with pytest.raises(VlacError, match=r"DejaVuSans\.ttf cannot be read"):
         fonts.rasterise(tmp_path)
-    with pytest.raises(VlacError, match="contrast"):
-        Style(contrast=(0.2, 0.95))
-    with pytest.raises(VlacError, match="positive"):
-        Style(height=(0, 20))

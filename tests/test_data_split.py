@@ -18,14 +18,10 @@ def make_split(count: int = 12, seed: int = 0) -> Split:
     return Split(images, labels, factors, {"polarity": ("dark", "light"), "digit": tuple("0123456789")})
 
 
-def assert_equal(one: Split, other: Split) -> None:
-    np.testing.assert_equal(vars(one), vars(other))
-
-
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     split = make_split()
     split.save(tmp_path / "new_folder" / "split.npz")
-    assert_equal(Split.load(tmp_path / "new_folder" / "split.npz"), split)
+    np.testing.assert_equal(vars(Split.load(tmp_path / "new_folder" / "split.npz")), vars(split))
 
 
 def test_equal_content_gives_equal_bytes_without_a_date(tmp_path: Path) -> None:
@@ -44,10 +40,10 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
         Split.load(tmp_path / "none.npz")
     path = tmp_path / "split.npz"
     make_split().save(path)
-    whole = path.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 3] ^= 1
-    for content in (b"", b"no archive", whole[: len(whole) // 2], whole[:-1], bytes(flipped)):
+    intact = path.read_bytes()
+    flipped = bytearray(intact)
+    flipped[len(intact) // 3] ^= 1
+    for content in (b"", b"no archive", intact[: len(intact) // 2], intact[:-1], bytes(flipped)):
         path.write_bytes(content)
         with pytest.raises(VlacError, match="damaged"):
             Split.load(path)
@@ -65,10 +61,10 @@ def test_inconsistent_splits_are_refused() -> None:
     wrong = [
         (split.images.astype(np.float32), split.labels, digit, values, "uint8"),
         (split.images[:, :16], split.labels, digit, values, "32, 32, 3"),
-        (split.images, split.labels, {}, {}, "digit"),
-        (split.images, split.labels, digit, {}, "do not match"),
-        (split.images, split.labels, digit, {"digit": ("0", "1")}, "names for 2 values"),
-        (split.images[:3], split.labels, digit, values, "one per image"),
+        (split.images, split.labels, {}, {}, '"digit" must be there'),
+        (split.images, split.labels, digit, {}, "must have names"),
+        (split.images, split.labels, digit, {"digit": ("0", "1")}, "each below 2"),
+        (split.images[:3], split.labels, digit, values, r"uint8 of shape \(3,\)"),
     ]
     for *arguments, message in wrong:
         with pytest.raises(VlacError, match=message):

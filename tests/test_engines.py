@@ -1,4 +1,4 @@
-"""The rules of workflow/, dvc.yaml and vlac/workflow/jobs.py describe the same jobs; each engine accepts the other's work."""
+"""Rules, dvc.yaml and vlac/workflow/jobs.py describe the same jobs; each engine accepts the other's results."""
 
 import contextlib
 import csv

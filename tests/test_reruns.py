@@ -56,6 +56,7 @@ def test_an_edit_without_meaning_reruns_nothing(edit: str, made: Project) -> Non
 NO_TRAINING: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     "a metric": ("vlac/evaluation/metrics.py", another_value, {"probe", "rung", "evaluate", "figures", "table"}),
     "a report": ("vlac/reporting/markdown.py", another_value, {"rung", "table"}),
+    "the report on the data": ("vlac/data/summary.py", another_value, {"describe"}),
     "a figure": ("vlac/reporting/figures.py", another_value, {"figures"}),
     "the scores": ("vlac/stages/evaluate.py", another_value, {"evaluate", "table"}),
     "the probe": ("vlac/stages/probe.py", another_value, {"probe", "rung", "table"}),

@@ -1,4 +1,4 @@
-"""The stages download and prepare, on files of SVHN's layout and on embedded digits."""
+"""The stages download, prepare and describe, on files of SVHN's layout and on embedded digits."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from vlac.datasets.svhn import ENVIRONMENT
 from vlac.errors import VlacError
 from vlac.params.load import load_params
 from vlac.params.schema import Params
+from vlac.stages.describe import describe
 from vlac.stages.download import download
 from vlac.stages.prepare import prepare
 from vlac.workflow.jobs import STAGES, Job
@@ -25,8 +26,8 @@ def with_data(**changes: Any) -> Params:
 
 
 def run(params: Params) -> None:
-    """Run both stages."""
-    for name, stage in (("download", download), ("prepare", prepare)):
+    """Run all three stages."""
+    for name, stage in (("download", download), ("prepare", prepare), ("describe", describe)):
         job = Job(STAGES[name], "tiny")
         stage(job, params, Origin("", "", {str(path): "" for path in job.inputs(params)}))
 

@@ -16,12 +16,12 @@ from vlac import __version__
 from vlac.errors import VlacError
 from vlac.params.load import load_params
 from vlac.params.view import Asked
-from vlac.workflow.jobs import STAGES, VLAE, Job, jobs
+from vlac.workflow.jobs import STAGES, Job, jobs
 from vlac.workflow.lock import whole_folder
 from vlac.workflow.manifest import Origin
-from vlac.workflow.requests import write_requests
+from vlac.workflow.requests import write_requests, write_rungs
 from vlac.workflow.run import run_job
-from vlac.workflow.stale import sort_out
+from vlac.workflow.stale import stale_jobs
 
 log = logging.getLogger(__name__)
 
@@ -92,20 +92,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
 
-    def add(name: str, run: Callable[[argparse.Namespace], int | None], *needs: str) -> argparse.ArgumentParser:
+    def add(name: str, run: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
         command = commands.add_parser(name)
-        command.set_defaults(run=run, command=name)
-        if "model" in needs:
-            command.add_argument("--model", required=True, help="a model of params.yaml, or a trial of search.yaml")
-        if "seed" in needs:
-            command.add_argument("--seed", required=True, type=int, help="a seed that the file lists")
+        command.set_defaults(run=run, command=name, model="", seed=None)
         return command
 
-    for name in ("download", "prepare", "rung", "table", "search"):
-        add(name, _run_stage)
-    for name in ("train", "evaluate", "figures", "trial"):
-        add(name, _run_stage, "model", "seed")
-    add("probe", _run_stage, "seed")
+    for name in (*STAGES, "trial", "search"):
+        if name == "train_vlae":  # `train --model vlae`
+            continue
+        stage = add(name, _run_stage)
+        if name in ("train", "evaluate", "figures", "trial"):
+            stage.add_argument("--model", required=True, help="a model of params.yaml, or a trial of search.yaml")
+        if name in ("train", "evaluate", "figures", "trial", "probe"):
+            stage.add_argument("--seed", required=True, type=int, help="a seed that the file lists")
     add("plan", _plan)
     add("params", lambda options: print(json.dumps(load_params().model_dump(mode="json"), indent=2)))
     add("requests", lambda options: write_requests(load_params()))
@@ -130,15 +129,13 @@ def _asked(searches: bool) -> Iterator[tuple[Job, Asked]]:
 def _run_stage(options: argparse.Namespace) -> None:
     of_search = options.command in ("trial", "search")
     every = list(_asked(of_search))
-    model, seed = getattr(options, "model", ""), getattr(options, "seed", None)
-    name = "train_vlae" if (options.command, model) == ("train", VLAE) else options.command
-    of_stage = [(job, params) for job, params in every if job.stage.name == name]
-    found = [(job, params) for job, params in of_stage if (job.model or model, job.seed) == (model, seed)]
-    if not found:
-        listed = ", ".join(sorted({f"--model {job.model} --seed {job.seed}" for job, _ in of_stage}))
+    of_command = {job: params for job, params in every if (job.stage.command or job.stage.name) == options.command}
+    job = next((job for job in of_command if (job.model, job.seed) == (options.model, options.seed)), None)
+    if job is None:
+        listed = ", ".join(sorted(each.command.split(maxsplit=4)[4] for each in of_command))
         file = "search.yaml" if of_search else "params.yaml"
         raise VlacError(f"{file} lists no such job of `{options.command}`.", f"It lists {listed}.")
-    job, params = found[0]
+    params = of_command[job]
     stage = getattr(importlib.import_module(job.stage.module), job.stage.module.rpartition(".")[2])
 
     def work(job: Job, view: Any, origin: Origin) -> None:
@@ -153,7 +150,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     def after() -> None:
         from vlac import tracking
 
-        tracking.publish(job, params)
+        tracking.publish(job, every)
         if job.stage.trains:
             # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.
             from vlac.training.checkpoint import discard
@@ -164,10 +161,11 @@ def _run_stage(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    done, left = sort_out(_asked(False))
-    for job, _ in _asked(False):
+    every = list(_asked(False))
+    left = stale_jobs(every)
+    for job, _ in every:
         print(f"{left.get(job, 'up to date'):<34} {job.command}")
-    print(f"{len(left)} of {len(done) + len(left)} jobs have to be run.")
+    print(f"{len(left)} of {len(every)} jobs have to be run.")
 
 
 def _track(options: argparse.Namespace) -> None:
@@ -176,17 +174,16 @@ def _track(options: argparse.Namespace) -> None:
     print(tracking.rebuild(_asked(False)))
     if os.path.exists("search.yaml"):
         try:
-            searched = list(_asked(True))
+            print(tracking.rebuild(list(_asked(True))))
         except VlacError as error:
             print(f"The search is left out: {error}")
-        else:
-            print(tracking.rebuild(searched))
 
 
 def _work(options: argparse.Namespace) -> int:
     from vlac.workflow.work import chosen_stages, work
 
     with whole_folder():
+        write_rungs(load_params())
         return work(_asked(False), chosen_stages(options.stages), options.minutes)
 
 

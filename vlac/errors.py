@@ -5,7 +5,7 @@ LONGEST = 500
 
 
 class VlacError(Exception):
-    """A mistake that the user can mend: `message` says what is wrong, `hint` what to do next.
+    """A mistake that the user can fix: `message` says what is wrong, `hint` what to do next.
 
     The command line prints both on one line and exits with status 2, without a traceback. Characters that do something
     to a terminal, as names and values of files may hold them, are written out.
@@ -17,7 +17,7 @@ class VlacError(Exception):
 
 
 class DivergedError(VlacError):
-    """A training whose loss or weights are no longer finite: for a search a result, elsewhere a mistake to mend."""
+    """A training whose loss or weights are no longer finite: for a search a result, elsewhere a mistake to fix."""
 
 
 def printable(text: str) -> str:

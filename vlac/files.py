@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 
 if TYPE_CHECKING:
     import pandas as pd  # costs half a second, which every call of an engine would pay
@@ -38,10 +38,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise VlacError(
-            f"{path} could not be written: {reason(error)}.",
-            "Correct that and run the same command again; nothing was lost.",
-        ) from error
+        raise VlacError(f"{path} could not be written: {reason(error)}.", "Correct that and run again.") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -123,10 +120,7 @@ def read_csv(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     table = _read(path, lambda: pd.read_csv(path))
     for name, column in table.items():
         if name not in text and not pd.api.types.is_numeric_dtype(column) and len(column):
-            raise VlacError(
-                f"{path} is damaged (its column {name} holds more than numbers).",
-                "Delete it and run the stage that makes it again.",
-            )
+            raise VlacError(f"{path} is damaged (its column {name} is no numbers).", "Delete it and rerun its stage.")
     return table
 
 
@@ -148,12 +142,9 @@ def _read(path: Path, parse: Callable[[], Content]) -> Content:
     try:
         return parse()
     except FileNotFoundError:
-        raise VlacError(
-            f"{path} is missing.", "Run the stage that makes it; `python -m vlac plan` says which."
-        ) from None
+        raise VlacError(f"{path} is missing.", "Run its stage: `python -m vlac plan` lists them.") from None
     except (OSError, ValueError, RecursionError, csv.Error) as error:
-        reason = " ".join(str(error).split())
-        raise VlacError(f"{path} is damaged ({reason}).", "Delete it and run the same command again.") from None
+        raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run its stage again.") from None
 
 
 def sha256(path: Path) -> str:

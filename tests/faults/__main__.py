@@ -1,78 +1,101 @@
-"""Break the pipeline on purpose, many times, and count: `python -m tests.faults`.
+"""Break the pipeline on purpose, as a seed decides: python -m tests.faults [--seed N] [--share S] [--only KIND,...].
 
-Every case runs the real pipeline on embedded data by the real engines, breaks it, gives the same command again (and
-what an error sentence asks for, nothing else), and compares every declared output with an undisturbed run.
+Every case runs in a copy of a finished project of its own, and ends with every output compared with the undisturbed
+run's. Prints counts as Markdown; exits with 1 if anything was lost.
 """
 
 import argparse
-import signal
+import random
+import shutil
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import damage, disk, kills, races, store
-from tests.faults.bench import Bench, Case, Skipped
-from tests.faults.report import Result, write_report
+from tests.faults.cases import KINDS, Case, NotRun
+from tests.faults.copies import Base, seeded
 
-KINDS: dict[str, Callable[[Bench, float], Iterator[Case]]] = {
-    "kills": kills.cases,
-    "races": races.cases,
-    "disk": disk.cases,
-    "store": store.cases,
-    "damage": damage.cases,
-}
-"""What yields the cases of each kind, given the bench and the share of them that is asked for (1 = all)."""
+
+@dataclass
+class Outcome:
+    """What became of a case."""
+
+    kind: str
+    name: str
+    faults: int = 0
+    lost: str = ""
+    skipped: str = ""
 
 
 def main() -> int:
-    """Run the cases asked for; return 1 if anything was lost."""
-    options = _parser().parse_args()
-    # A shell makes what it runs in the background deaf to Ctrl-C, and so would be all that is started here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="vlac-faults-") as temporary:
-        folder = options.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(folder.resolve(), options.seed)
-        results = []
-        for case in (case for kind in options.only.split(",") for case in KINDS[kind](bench, options.share)):
-            results.append(_run(case, bench))
-            if options.report:  # after each case, because all of them take hours
-                write_report(options.report, results, options.seed)
-    lost = [result for result in results if result.lost]
-    print(f"{sum(result.faults for result in results)} faults in {len(results)} cases, {len(lost)} cases with a loss")
-    return 1 if lost or all(result.skipped for result in results) else 0
-
-
-def _run(case: Case, bench: Bench) -> Result:
+    """Return 0 if nothing was lost, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1.0, help="of the cases of each kind, 0 to 1")
+    parser.add_argument("--only", default=",".join(KINDS), help=f"kinds: {','.join(KINDS)}")
+    parser.add_argument("--folder", type=Path, help="a new folder for the copies; a temporary one by default")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at once")
+    options = parser.parse_args()
+    kinds = options.only.split(",")
+    if unknown := set(kinds) - set(KINDS):
+        parser.error(f"{unknown.pop()} is no kind; the kinds are {', '.join(KINDS)}")
     started = time.monotonic()
-    faults, seen, lost, skipped = case.faults, "", "", ""
-    try:
-        came = case.run(bench)
-        faults, seen = came if isinstance(came, tuple) else (faults, came)
-    except Skipped as reason:
-        faults, skipped = 0, str(reason)
-    except Exception as error:  # also a mistake in the case itself: it must not pass for a success
-        traceback.print_exc()
-        faults, lost = 0, str(error) or type(error).__name__  # whether any had struck by then is not known
-    result = Result(case, faults, seen, lost, time.monotonic() - started, skipped)
-    outcome = "LOST" if lost else "skip" if skipped else "ok"
-    print(f"{outcome:<5}{case.kind}: {case.name} ({result.seconds:.0f} s): {lost or skipped or seen}", flush=True)
-    return result
+    folder = Path(tempfile.mkdtemp(prefix="vlac-faults-")) if options.folder is None else options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    base = Base.make(folder / "base")
+    say(f"undisturbed run: {time.monotonic() - started:.0f} s")
+
+    def run(number: int, kind: str, name: str, case: Case) -> Outcome:
+        outcome, begun = Outcome(kind, name), time.monotonic()
+        copy = base.copy(folder / f"case_{number}")
+        try:
+            outcome.faults = case(copy, random.Random(seeded(options.seed, kind, name)))
+            copy.check()
+        except NotRun as reason:
+            outcome.skipped = str(reason)
+        except Exception as error:  # a case that cannot be carried out proves nothing, so it counts as a loss
+            outcome.lost = f"{type(error).__name__}: {error}"
+        say(f"{kind}: {name}: {outcome.lost or outcome.skipped or 'right'} ({time.monotonic() - begun:.0f} s)")
+        if not outcome.lost:
+            shutil.rmtree(copy.folder)
+        return outcome
+
+    chosen = [(kind, *case) for kind in kinds for case in drawn(kind, options)]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        outcomes = list(pool.map(run, *zip(*((number, *case) for number, case in enumerate(chosen)), strict=True)))
+    print(f"Seed {options.seed}, share {options.share:g}, {(time.monotonic() - started) / 60:.0f} minutes:\n")
+    print(table(kinds, outcomes))
+    lost = [outcome for outcome in outcomes if outcome.lost]
+    for outcome in lost:
+        print(f"\n{outcome.kind}: {outcome.name}: {outcome.lost}")
+    if options.folder is None and not lost:
+        shutil.rmtree(folder)
+    return 1 if lost else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of all random choices")
-    parser.add_argument("--share", type=float, default=1.0, help="of the cases of each kind, for a shorter run")
-    parser.add_argument("--only", default=",".join(KINDS), help="these kinds, separated by commas")
-    parser.add_argument(
-        "--folder", type=Path, help="work there and keep it; results of undisturbed runs are used again"
-    )
-    parser.add_argument("--report", type=Path, help="write the table to this file")
-    return parser
+def drawn(kind: str, options: argparse.Namespace) -> list[tuple[str, Case]]:
+    """Return a share of the kind's cases, which the seed decides."""
+    every = KINDS[kind]
+    count = max(1, round(options.share * len(every)))
+    return random.Random(seeded(options.seed, kind)).sample(every, min(count, len(every)))
 
 
-sys.exit(main())
+def table(kinds: list[str], outcomes: list[Outcome]) -> str:
+    """Return the counts of each kind as Markdown."""
+    lines = ["| Kind | Cases | Faults | Cases with a loss | Not run |", "|---|---:|---:|---:|---:|"]
+    for kind in kinds:
+        of_it = [outcome for outcome in outcomes if outcome.kind == kind]
+        lost, skipped = (sum(bool(getattr(each, what)) for each in of_it) for what in ("lost", "skipped"))
+        faults = sum(each.faults for each in of_it)
+        lines.append(f"| {kind} | {len(of_it) - skipped} | {faults} | {lost} | {skipped} |")
+    return "\n".join(lines)
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

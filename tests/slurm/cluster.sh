@@ -12,18 +12,12 @@ NODES=2
 CPUS=2          # promised by each node, whatever the machine has: few enough that jobs spread over the nodes
 MEMORY=32000    # MB, promised likewise; nothing holds a job to what it asked for
 
-fail() {
-    echo "error: $*" >&2
-    exit 2
-}
+fail() { echo "error: $*" >&2 && exit 2; }
 
-# Print the number of a TCP port that nobody listens on, for each argument's place.
+# Print the numbers of so many TCP ports that nobody listens on.
 free_ports() {
-    python3 - "$1" <<'PYTHON'
-import socket, sys
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
-print(*(server.getsockname()[1] for server in held))
-PYTHON
+    python3 -c "import socket; held = [socket.create_server(('127.0.0.1', 0)) for _ in range($1)]
+print(*(server.getsockname()[1] for server in held))"
 }
 
 # Wait until the rest of the line succeeds; complain with the first argument after half a minute.
@@ -36,9 +30,7 @@ await() {
     fail "$1"
 }
 
-nodes_are_idle() {
-    [ "$(sinfo --noheader --Node --states=idle --format=%N | sort -u | wc -l)" = "$NODES" ]
-}
+nodes_are_idle() { [ "$(sinfo --noheader --Node --states=idle --format=%N | sort -u | wc -l)" = "$NODES" ]; }
 
 up() {
     local missing=()
@@ -117,10 +109,7 @@ down() {
     local file pid pids=()
     # Jobs first: a slurmd that ends leaves the processes of its jobs alone.
     squeue --noheader --format=%A | xargs --no-run-if-empty scancel || true
-    for _ in $(seq 40); do
-        [ -n "$(squeue --noheader 2>/dev/null)" ] || break
-        sleep 0.5
-    done
+    for _ in $(seq 40); do [ -n "$(squeue --noheader 2>/dev/null)" ] && sleep 0.5 || break; done
     for file in "$folder"/slurmd-*.pid "$folder"/slurmctld.pid "$folder"/munge.pid; do
         if [ -f "$file" ] && pid=$(cat "$file") && kill "$pid" 2>/dev/null; then pids+=("$pid"); fi
     done

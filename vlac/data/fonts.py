@@ -2,12 +2,11 @@
 
 import io
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib import get_data_path
 from PIL import Image, ImageChops, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
 
 from vlac.errors import VlacError
 
@@ -28,46 +27,26 @@ SUPERSAMPLING = 4
 
 @dataclass(frozen=True)
 class Glyphs:
-    """Digit masks of all fonts.
+    """Digit masks of all F fonts.
 
-    Attributes:
-        masks: float32 (F, 10, CELL, CELL) in [0, 1], ink coverage; the digit's ink is centred across, and the
-            font's 0 is centred from top to bottom, so that all digits of a font stand on one line.
-        widths: float32 (F, 10), width of each digit's ink in texels.
-        fonts: per typeface, the indices of its fonts on the first axis.
+    A digit's ink is centred across, and the font's 0 is centred from top to bottom: all digits stand on one line.
     """
 
-    masks: np.ndarray
-    widths: np.ndarray
-    fonts: tuple[np.ndarray, ...]
+    masks: np.ndarray  # float32 (F, 10, CELL, CELL) in [0, 1], ink coverage
+    widths: np.ndarray  # float32 (F, 10), width of each digit's ink in texels
+    fonts: tuple[np.ndarray, ...]  # per typeface, the indices of its fonts on the first axis
 
 
 def rasterise(folder: Path | None = None) -> Glyphs:
-    """Draw every digit of every font once.
-
-    Args:
-        folder: where the .ttf files are; None takes those that matplotlib ships.
+    """Draw every digit of every font once; None for the `folder` of the .ttf files takes that of matplotlib.
 
     Raises:
         VlacError: a font file is missing or unreadable.
     """
-    if folder is None:
-        from matplotlib import get_data_path
-
-        folder = Path(get_data_path()) / "fonts" / "ttf"
-    drawn = [[_font(folder / f"{name}.ttf") for name in names] for names in TYPEFACES.values()]
-    flat = [font for family in drawn for font in family]
-    starts = np.cumsum([0] + [len(family) for family in drawn])
-    return Glyphs(
-        masks=np.stack([masks for masks, _ in flat]),
-        widths=np.stack([widths for _, widths in flat]),
-        fonts=tuple(np.arange(first, last) for first, last in pairwise(starts)),
-    )
-
-
-def blurred(masks: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """Return the masks under each Gaussian blur, float32 (B, F, 10, CELL, CELL); `sigmas` (B,) in texels."""
-    return np.stack([gaussian_filter(masks, (0, 0, sigma, sigma), mode="constant") for sigma in sigmas])
+    folder = folder or Path(get_data_path()) / "fonts" / "ttf"
+    masks, widths = zip(*(_font(folder / f"{name}.ttf") for names in TYPEFACES.values() for name in names), strict=True)
+    ends = np.cumsum([len(names) for names in TYPEFACES.values()])
+    return Glyphs(np.stack(masks), np.stack(widths), tuple(np.split(np.arange(ends[-1]), ends[:-1])))
 
 
 def _font(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -25,12 +25,11 @@ OFFICIAL = {
 
 LAYOUT = "A digit file holds X, uint8 (32, 32, 3, N), and y, uint8 (N, 1), as the official train_32x32.mat does."
 
-# A damaged file can end the process that SciPy reads it in, so that is another one, which hands over what it found.
+# A damaged file can end the process that SciPy reads it in, so that is another one, which prints what it found.
 READER = """
 import sys, numpy, scipy.io
 found = scipy.io.loadmat(sys.argv[1], appendmat=False, variable_names=["X", "y"])
-arrays = {name: numpy.asarray(found[name]) for name in ("X", "y") if name in found}
-numpy.savez(sys.stdout.buffer, allow_pickle=False, **arrays)
+numpy.savez(sys.stdout.buffer, allow_pickle=False, **{name: found[name] for name in ("X", "y") if name in found})
 """
 
 
@@ -64,12 +63,11 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise VlacError(f"{path} is missing or no file.", LAYOUT)
     arrays = _arrays(path)
     X, y = arrays.get("X", np.empty(0)), arrays.get("y", np.empty(0))
-    N = X.shape[-1] if X.ndim else 0
+    N = y.size
     if X.dtype != np.uint8 or y.dtype != np.uint8 or X.shape != (*IMAGE_SHAPE, N) or y.shape != (N, 1) or N == 0:
         holds = " and ".join(f"{name}, {array.dtype} {array.shape}" for name, array in arrays.items())
         raise VlacError(f"{path} holds {holds or 'neither X nor y'}.", LAYOUT)
-    outside = y[(y < 1) | (y > 10)]
-    if outside.size:
+    if (outside := y[(y < 1) | (y > 10)]).size:
         raise VlacError(
             f"{path} holds the label {outside[0]}, but labels run from 1 to 10.",
             "The digit 0 is stored as 10; correct the file's y.",

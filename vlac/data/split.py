@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 from vlac.files import atomic
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -19,38 +19,26 @@ HOLDOUT_SEED = 0
 class Split:
     """Images with their digit labels and known factors.
 
-    Attributes:
-        images: uint8 (N, 32, 32, 3), RGB, rows from the top.
-        labels: uint8 (N,), the digit 0..9.
-        factors: name -> uint8 (N,), an index into `factor_values[name]`; always holds "digit", equal to `labels`.
-        factor_values: name -> the names of the values, in index order; the same keys as `factors`.
-
     Raises:
         VlacError: an array has another shape or dtype, or a value lies outside its names.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    factors: dict[str, np.ndarray]
-    factor_values: dict[str, tuple[str, ...]]
+    images: np.ndarray  # uint8 (N, 32, 32, 3), RGB, rows from the top
+    labels: np.ndarray  # uint8 (N,), the digit 0..9
+    factors: dict[str, np.ndarray]  # uint8 (N,) by name, an index into `factor_values`; "digit" equals `labels`
+    factor_values: dict[str, tuple[str, ...]]  # the names of each factor's values, in index order
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1:] != IMAGE_SHAPE:
-            raise VlacError(
-                f"Images must be uint8 of shape (N, 32, 32, 3), not {self.images.dtype} {self.images.shape}."
-            )
-        if set(self.factors) != set(self.factor_values):
-            raise VlacError("Factors and the names of their values do not match.")
-        if "digit" not in self.factors or not np.array_equal(self.factors["digit"], self.labels):
-            raise VlacError('The factor "digit" must be there and equal the labels.')
+        images, count = self.images, len(self)
+        if images.dtype != np.uint8 or images.shape != (count, *IMAGE_SHAPE):
+            raise VlacError(f"Images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} {images.shape}.")
+        same = np.array_equal(self.factors.get("digit", ()), self.labels)
+        if self.factors.keys() != self.factor_values.keys() or not same:
+            raise VlacError('All factors must have names for their values, and "digit" must be there: the labels.')
         for name, index in self.factors.items():
-            values = self.factor_values[name]
-            if index.dtype != np.uint8 or index.shape != (len(self.images),):
-                raise VlacError(f'The factor "{name}" must be uint8 of shape ({len(self.images)},), one per image.')
-            if len(index) and index.max() >= len(values):
-                raise VlacError(
-                    f'The factor "{name}" holds {index.max()}, but has names for {len(values)} values only.'
-                )
+            values = len(self.factor_values[name])
+            if index.dtype != np.uint8 or index.shape != (count,) or (index >= values).any():
+                raise VlacError(f'The factor "{name}" must be uint8 of shape ({count},), each below {values}.')
 
     def __len__(self) -> int:
         """Return the number of images N."""
@@ -62,7 +50,12 @@ class Split:
         Raises:
             VlacError: the file cannot be written.
         """
-        _save(path, {"images": self.images, **_pack(self.factors, self.factor_values)})
+        arrays = {"images": self.images}
+        for name in sorted(self.factors):
+            arrays |= {f"factor_{name}": self.factors[name], f"values_{name}": np.array(self.factor_values[name])}
+        # np.savez dates every member 1980-01-01, so that the bytes depend on the arrays alone.
+        with atomic(path) as file:
+            np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Split":
@@ -71,12 +64,20 @@ class Split:
         Raises:
             VlacError: the file is missing, damaged or something else.
         """
-        arrays = _load(path)
+        if not path.exists():
+            raise VlacError(f"{path} is missing.", "Run `python -m vlac prepare` to make it.")
         try:
-            factors, values = _unpack(arrays)
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = dict(archive)
+            names = [key.removeprefix("factor_") for key in arrays if key.startswith("factor_")]
+            factors = {name: arrays[f"factor_{name}"] for name in names}
+            values = {name: tuple(arrays[f"values_{name}"].tolist()) for name in names}
             return cls(arrays["images"], factors["digit"], factors, values)
-        except (KeyError, VlacError) as error:
-            raise _damaged(path, error) from None
+        except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
+            raise VlacError(
+                one_line(f"{path} is damaged or is no data file of vlac ({type(error).__name__}: {error})."),
+                "Delete it, and run the same command again.",
+            ) from None
 
 
 def from_labels(images: np.ndarray, labels: np.ndarray) -> Split:
@@ -101,40 +102,3 @@ def joined(splits: list[Split]) -> Split:
     if len(splits) == 1:
         return splits[0]
     return from_labels(np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits]))
-
-
-def _pack(factors: dict[str, np.ndarray], values: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
-    arrays = {}
-    for name in sorted(factors):
-        arrays[f"factor_{name}"] = factors[name]
-        arrays[f"values_{name}"] = np.array(values[name])
-    return arrays
-
-
-def _unpack(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
-    names = [key.removeprefix("factor_") for key in arrays if key.startswith("factor_")]
-    factors = {name: arrays[f"factor_{name}"] for name in names}
-    return factors, {name: tuple(str(value) for value in arrays[f"values_{name}"]) for name in names}
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    # np.savez dates every member 1980-01-01, so that the bytes depend on the arrays alone.
-    with atomic(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise VlacError(f"{path} is missing.", "Run `python -m vlac prepare` to make it.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> VlacError:
-    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    return VlacError(
-        f"{path} is damaged or is no data file of vlac ({reason}).", "Delete it, and run the same command again."
-    )

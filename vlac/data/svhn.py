@@ -26,17 +26,14 @@ PAUSES = (1.0, 2.0, 4.0)  # seconds before each further attempt
 
 
 def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
-    """Return the digit file of each split, downloading what is not yet there.
+    """Return the digit file of each split, "train", "test" or "extra", downloading what is not yet there.
 
     Args:
-        source: None for the official page; http:// or https:// for a mirror, the folder's address without the file
-            name; anything else is a local folder, whose files are used in place.
-        splits: of "train", "test", "extra".
+        source: None for the official page; http(s):// for a mirror, without the file name; else a folder to use as is.
         raw: folder that keeps downloads; those of a mirror in a folder of their own.
 
     Raises:
-        VlacError: a file cannot be downloaded, fails its checksum (official page) or its content check (mirror), or is
-            missing from the folder.
+        VlacError: a file cannot be had, or fails its checksum (official page) or its content check (mirror).
     """
     if source is None:
         return {split: _download(split, PAGE, raw, OFFICIAL[split]) for split in splits}
@@ -49,14 +46,12 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
         return {split: _download(split, address, folder, None) for split in splits}
     folder = Path(os.path.expanduser(source))
     try:
-        if not folder.is_dir():
-            wrong = "is a file, no folder" if folder.exists() else "does not exist"
-            raise VlacError(one_line(f"The data folder {folder} {wrong}."), CORRECT)
-        for name in map(file_name, splits):
-            if not (folder / name).is_file():
-                raise VlacError(one_line(f"{folder} holds no {name}."), f"Put the file there. {LAYOUT}")
-    except OSError as error:
-        raise VlacError(one_line(f"The data folder {folder} cannot be read: {error.strerror}."), CORRECT) from None
+        held = os.listdir(folder)
+    except (OSError, ValueError) as error:  # a name with a null character is a ValueError
+        why = getattr(error, "strerror", error)
+        raise VlacError(one_line(f"The data folder {folder} cannot be read: {why}."), CORRECT) from None
+    if missing := [name for name in map(file_name, splits) if name not in held]:
+        raise VlacError(one_line(f"{folder} holds no {missing[0]}."), f"Put the file there. {LAYOUT}")
     return {split: folder / file_name(split) for split in splits}
 
 
@@ -69,15 +64,10 @@ def _download(split: str, address: str, folder: Path, md5: str | None) -> Path:
     except VlacError as error:
         raise VlacError(one_line(error.message), f"{error.hint} {OFFLINE}".strip()) from None
     except ValueError:
-        raise VlacError(
-            f"{name} arrived with another MD5 checksum than the official {md5}, and was deleted.",
-            f"Run the same command again. {OFFLINE}",
-        ) from None
+        said = f"{name} arrived with another MD5 checksum than the official {md5}, and was deleted."
+        raise VlacError(said, f"Run the same command again. {OFFLINE}") from None
     except OSError as error:
-        raise VlacError(
-            f"{folder / name} could not be written: {reason(error)}.",
-            "Correct that and run the same command again; it resumes.",
-        ) from None
+        raise VlacError(f"{folder / name} could not be written: {reason(error)}.", "Run again; it resumes.") from None
     return folder / name
 
 
@@ -86,7 +76,6 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
 
     Raises:
         VlacError: no connection after all attempts, the server refuses or sends something else than the file.
-        OSError: a file cannot be written.
     """
     os.remove(output)  # it is empty, and would stay if this process were killed
     name = url.rpartition("/")[2]
@@ -100,9 +89,8 @@ def _resume(url: str, output: str, store: pooch.Pooch) -> None:
         except (requests.RequestException, HTTPError) as error:
             failures = 0 if _size(part) > before else failures + 1  # while it moves, patience does not end
             if failures > len(PAUSES):
-                raise VlacError(
-                    f"{url} could not be fetched: {_reason(error)}.", "Run the same command again to resume."
-                ) from None
+                said = f"{url} could not be fetched: {_reason(error)}."
+                raise VlacError(said, "Run the same command again to resume.") from None
             time.sleep(PAUSES[failures - 1] if failures else 0)
     if store.registry[name] is None:  # a mirror's bytes may be its own, but they must be digits
         try:

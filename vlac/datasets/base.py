@@ -20,20 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """A file that images are read from.
+    """A file that images are read from."""
 
-    Attributes:
-        split: "test", or a part of the training images.
-        path: where it is.
-        count: number of images.
-        official: whether its bytes are those that the data set's authors publish.
-        bytes, sha256: size and hash.
-    """
-
-    split: str
+    split: str  # "test", or a part of the training images
     path: str
-    count: int
-    official: bool
+    count: int  # number of images
+    official: bool  # whether its bytes are those that the data set's authors publish
     bytes: int
     sha256: str
 
@@ -71,11 +63,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def fetch(self) -> list[File]:
-        """Bring the files here, or find them, and check what they hold.
-
-        Raises:
-            VlacError: a file cannot be had, or holds something else.
-        """
+        """Bring the files here, or find them, and check what they hold; raise VlacError if that fails."""
 
     @abstractmethod
     def read(self, file: File) -> Split:

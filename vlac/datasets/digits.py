@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlac.datasets import base
@@ -37,8 +38,6 @@ class Dataset(base.Dataset):
 
     def read(self, file: base.File) -> Split:
         """Return a split."""
-        from pathlib import Path
-
         from vlac.data.split import Split
 
         return Split.load(Path(file.path))

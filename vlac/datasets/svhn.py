@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlac.datasets import base
@@ -31,8 +32,6 @@ class Dataset(base.Dataset):
 
     def read(self, file: base.File) -> Split:
         """Return a split, whose one known factor is the digit."""
-        from pathlib import Path
-
         from vlac.data.mat import read_mat
         from vlac.data.split import from_labels
 

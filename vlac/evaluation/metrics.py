@@ -113,7 +113,7 @@ def chance_random(t: Labels, K: int, draws: int = 1000, seed: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Clustering:
-    """What a metric is computed from: clusters y and classes t of images, and the numbers of both."""
+    """What a metric is computed from: clusters y and classes t of images, and how many of both there are."""
 
     y_train: Labels  # used for nothing but the mapping of `acc`, as t_train
     t_train: Labels

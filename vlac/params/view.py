@@ -2,30 +2,22 @@
 
 import hashlib
 import json
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from vlac.params.section import Section
 
 Asked = Any
-"""What asks for jobs: params.yaml; of a search's jobs, the parameters of one trial, or search.yaml as a whole."""
+"""What asks for jobs: params.yaml; of a search's jobs, the parameters of one trial, or all of search.yaml."""
 
 
 def declared(params: Section, keys: list[str]) -> dict[str, Any]:
-    """Return the values of the dotted `keys`, as plain JSON types; the order of models says nothing.
-
-    Raises:
-        KeyError: a key names nothing in `params`.
-    """
+    """Return the values of the dotted `keys`, as plain JSON types; the order of models says nothing."""
     everything = params.model_dump(mode="json")
     if "models" in everything:
         everything["models"] = dict(sorted(everything["models"].items()))  # DVC does not see their order
-    values = {}
-    for key in keys:
-        value: Any = everything
-        for part in key.split("."):
-            value = value[part]
-        values[key] = value
-    return values
+    return {key: reduce(getitem, key.split("."), everything) for key in keys}
 
 
 def fingerprint(params: Section, keys: list[str]) -> str:
@@ -33,17 +25,15 @@ def fingerprint(params: Section, keys: list[str]) -> str:
     return hashlib.sha256(json.dumps(declared(params, keys), sort_keys=True).encode()).hexdigest()
 
 
-def restrict(params: Section, keys: list[str]) -> Any:
-    """Return `params` with the declared keys alone; reading any other field raises AttributeError."""
-    return _restrict(params, [key.split(".") for key in keys])
-
-
-def _restrict(section: Any, paths: list[list[str]]) -> Any:
-    if [] in paths:
+def restrict(section: Any, keys: list[str]) -> Any:
+    """Return a section with the declared keys alone; reading any other field raises AttributeError."""
+    if "" in keys:
         return section
+    parts = [key.partition(".") for key in keys]
     if isinstance(section, dict):
-        return {path[0]: section[path[0]] for path in paths if path[0] in section}
-    assert isinstance(section, Section)
-    heads = sorted({path[0] for path in paths})
-    fields = {head: _restrict(getattr(section, head), [p[1:] for p in paths if p[0] == head]) for head in heads}
+        return {head: section[head] for head, _, _ in parts if head in section}
+    fields = {
+        head: restrict(getattr(section, head), [rest for each, _, rest in parts if each == head])
+        for head, _, _ in parts
+    }
     return type(section).model_construct(**fields)

@@ -9,7 +9,6 @@ from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, bullet, listed, named_seeds, number, paragraph
 from vlac.reporting.published import SOURCE, TABLE_1
 
-
 Scores = dict[str, pd.DataFrame]
 """By the name of a model, a row of scores per seed."""
 

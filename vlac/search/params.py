@@ -158,11 +158,8 @@ def _lines(trial: Trial, index: int, lines: Lines) -> Lines:
     """Return the lines of search.yaml on which the values stand that `_values` puts into the base."""
     here = ("trials", index)
     at: Lines = {("data",): lines["holdout",], ("data", "holdout"): lines["holdout",], (): lines[here]}
-    moved: dict[tuple[str | int, ...], tuple[str, ...]] = {(*here, "model"): ("models", trial.name)}
-    for key in trial.set:
-        parts = moved[*here, "set", key] = tuple(key.split("."))
-        for length in range(1, len(parts)):
-            at.setdefault(parts[:length], lines[*here, "set", key])
-    for old, new in moved.items():
+    moved: Any = {(*here, "set", key): tuple(key.split(".")) for key in trial.set}
+    for old, new in ({(*here, "model"): ("models", trial.name)} | moved).items():
+        at = {new[:length]: lines[old] for length in range(1, len(new))} | at
         at |= {(*new, *place[len(old) :]): line for place, line in lines.items() if place[: len(old)] == old}
     return at

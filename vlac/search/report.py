@@ -27,10 +27,8 @@ def write_search_report(
 ) -> None:
     """Write search.md and, with a line per trial and seed, search.csv into `folder`.
 
-    Args:
-        scores: a row per trial, seed and rung, of a seed that failed a single one: see vlac/search/trial.py.
-        main: the rows of `scores` that count, one per trial and seed.
-        chosen, verdict: what the rule chose, and why.
+    `scores` has a row per trial, seed and rung, of a seed that failed a single one (vlac/search/trial.py); `main` has
+    those that count, one per trial and seed; `chosen` and `verdict` are the rule's.
     """
     rule = search.rule
     rule_applied = (
@@ -82,8 +80,8 @@ def _cell(rows: pd.DataFrame, measure: str) -> str:
 def _model(trial: Trial) -> str:
     """Return the model's kind and its own keys, those of its sections aside."""
     settings: dict[str, Any] = trial.model.model_dump(mode="json")
-    own = [f"{key} = {value}" for key, value in settings.items() if key != "kind" and not isinstance(value, dict)]
-    return ", ".join([settings["kind"], *own])
+    kind = settings.pop("kind")
+    return ", ".join([kind, *(f"{key} = {value}" for key, value in settings.items() if not isinstance(value, dict))])
 
 
 def _legend(search: Search, main: pd.DataFrame) -> str:
@@ -105,12 +103,10 @@ def _legend(search: Search, main: pd.DataFrame) -> str:
 def _seeds(search: Search, of: dict[str, pd.DataFrame]) -> str:
     measure = search.rule.measure
 
-    def cell(row: dict[str, Any]) -> str:
-        if row["failed_in_epoch"] > 0:
-            return f"NaN in epoch {row['failed_in_epoch']:.0f}"
-        return "" if pd.isna(row[measure]) else number(row[measure])
+    def cell(failed: float, value: float) -> str:
+        return f"NaN in epoch {failed:.0f}" if failed else "" if pd.isna(value) else number(value)
 
-    rows = [[name, *map(cell, of_trial.to_dict("records"))] for name, of_trial in of.items()]
+    rows = [[name, *map(cell, rows["failed_in_epoch"], rows[measure])] for name, rows in of.items()]
     return aligned([f"{MEASURES[measure]}, seed", *map(str, search.seeds)], rows)
 
 

@@ -12,7 +12,7 @@ from vlac.search.params import Search
 from vlac.search.report import write_search_report
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
-from vlac.workflow.stale import sort_out, told
+from vlac.workflow.stale import stale_jobs, told
 
 
 def search(job: Job, params: Search, origin: Origin) -> None:
@@ -22,7 +22,7 @@ def search(job: Job, params: Search, origin: Origin) -> None:
         VlacError: a trial is missing, stale or edited.
     """
     trials = [(each, asked) for each, asked in search_jobs() if each.stage.trains]
-    if left := sort_out(trials)[1]:
+    if left := stale_jobs(trials):
         raise VlacError(
             f"The trials do not match search.yaml, the data and the code ({told(left)}).",
             "Rebuild them and the report with `snakemake --cores 4 reports/search.md`.",
@@ -59,7 +59,5 @@ def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tup
     ahead = round(others[best] - means[base], 12)
     if ahead > 0 and ahead >= lead:
         return best, f"**The rule chose `{best}`**: it leads the base trial `{base}` by {ahead:.3f}."
-    return (
-        base,
-        f"{stays}: the best of the others, `{best}`, differs from it by {ahead:+.3f}, and {lead:g} was asked for.",
-    )
+    short = f"the best of the others, `{best}`, differs from it by {ahead:+.3f}, and {lead:g} was asked for."
+    return base, f"{stays}: {short}"

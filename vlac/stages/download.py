@@ -23,9 +23,8 @@ def download(job: Job, params: Params, origin: Origin) -> None:
     files = dataset_of(params.data).fetch()
     if len({file.sha256 for file in files}) < len(files):
         raise VlacError(
-            f"Two of {', '.join(file.path for file in files)} hold the same bytes: the test images would be trained "
-            "on.",
-            "Put the right files there.",
+            f"Two of {', '.join(file.path for file in files)} hold the same bytes.",
+            "Put the right files there: the test images would be trained on.",
         )
     write_json(job.output("source.json"), source_content(params.data.source, files))
 

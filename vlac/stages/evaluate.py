@@ -18,8 +18,8 @@ TEST_LIMIT = 5000
 def evaluate(job: Job, params: Any, origin: Origin) -> None:
     """Score the main rung's clusters over all of the test split, and measure every rung against every factor."""
     assert job.seed is not None
-    train, test = (Split.load(Path(path)) for path in list(origin.inputs)[:2])
-    trained = Path(list(origin.inputs)[2])
+    *images, trained = map(Path, origin.inputs)
+    train, test = map(Split.load, images)
     method = load_method(trained.with_name("model.pt"), params)
     on_train, on_test = method.encode(train.images), method.encode(test.images)
     rung, T = method.main_rung, len(DIGITS)
@@ -31,14 +31,9 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
         scores = score(Clustering(y_train, train.labels, y_test, test.labels, K, T), SHOWN)
         row |= {f"{name}/{metric}": value for metric, value in scores.items()}
     matrix = rung_factor_matrix(
-        on_train.mean,
-        train.factors,
-        on_test.mean,
-        on_test.y,
-        test.factors,
-        neighbours=params.evaluation.neighbours,
+        *(on_train.mean, train.factors, on_test.mean, on_test.y, test.factors),
+        **params.evaluation.model_dump(),
         seed=job.seed,
-        fit_limit=params.evaluation.fit_limit,
         test_limit=TEST_LIMIT,
     )
     write_csv(job.output("scores.csv"), [row | {"images": len(test)}])

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from vlac.data.split import joined
-from vlac.data.summary import contact_sheet, data_report
 from vlac.datasets.base import read_source
 from vlac.errors import VlacError
-from vlac.files import sha256, write_text
+from vlac.files import sha256
 from vlac.params.schema import Params
 from vlac.stages.download import dataset_of
 from vlac.workflow.jobs import Job
@@ -14,7 +13,7 @@ from vlac.workflow.manifest import Origin
 
 
 def prepare(job: Job, params: Params, origin: Origin) -> None:
-    """Read the files that `download` saw into train.npz and test.npz, and report on them.
+    """Read the files that `download` saw into train.npz and test.npz.
 
     Raises:
         VlacError: a file is missing, or not the one that `download` saw.
@@ -33,5 +32,3 @@ def prepare(job: Job, params: Params, origin: Origin) -> None:
     (test,) = (dataset.read(file) for file in files if file.split == "test")
     train.save(job.output("train.npz"))
     test.save(job.output("test.npz"))
-    write_text(job.output("data.md"), data_report(train, test, dataset.describe(files)))
-    contact_sheet(job.output("data.png"), train)

@@ -23,17 +23,9 @@ def probe(job: Job, params: Params, origin: Origin) -> None:
     train = Split.load(images)
     held, fit = hold_out(params.data.holdout, len(train))
     means = load_method(trained.with_name("model.pt"), params).encode(train.images).mean
+    settings = {"K": params.probe.K, "seed": job.seed, **params.evaluation.model_dump()}
     rows = []
     for rung, mean in means.items():
-        scores = probe_codes(
-            mean[fit],
-            train.labels[fit],
-            mean[held],
-            train.labels[held],
-            K=params.probe.K,
-            neighbours=params.evaluation.neighbours,
-            seed=job.seed,
-            fit_limit=params.evaluation.fit_limit,
-        )
+        scores = probe_codes(mean[fit], train.labels[fit], mean[held], train.labels[held], **settings)
         rows.append({"seed": job.seed, "rung": rung} | scores | {"chance": chance(train.labels[held])})
     write_csv(job.output("scores.csv"), rows)

@@ -32,11 +32,10 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
     assert job.seed is not None
     images, *settled = map(Path, origin.inputs)
     method = method_of(job, params, read_rung(settled[0]) if settled else 0)
-    name = f"{job.model} seed {job.seed}"
 
     def resumed(rows: list[base.Row]) -> None:
         if rows:
-            log.info("%s: resumed from %s after epoch %d", name, job.checkpoint, len(rows))
+            log.info("%s seed %d: resumed from %s after epoch %d", job.model, job.seed, job.checkpoint, len(rows))
         view.start(rows)
 
     asked = base.Job(job.model, job.checkpoint, origin.identity, resumed, view.log_epoch)

@@ -1,8 +1,11 @@
 """A view of the results in MLflow, beside the pipeline: the files are the truth, and nothing reads the view.
 
-A stage calls `training` while it trains and `publish` when it is done; `rebuild` makes the view equal to the files.
+There is one run per training, and `rebuild` makes it from the files: by `python -m vlac track`, and by `publish` after
+the jobs that gather all others. A training of more than a few seconds shows its epochs while it goes on (`training`).
+No other job imports MLflow, which takes seconds of the processor.
 """
 
-from vlac.tracking.live import Rebuilt, publish, rebuild, training
+from vlac.tracking.live import Training as training
+from vlac.tracking.live import publish, rebuild
 
-__all__ = ["Rebuilt", "publish", "rebuild", "training"]
+__all__ = ["publish", "rebuild", "training"]

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package."""
 
 PLUMBING = (
-    *("vlac.cli", "vlac.errors", "vlac.files", "vlac.params", "vlac.tracking", "vlac.workflow"),
-    *("vlac.search.jobs", "vlac.search.params", "vlac.training.progress"),
+    *("vlac.cli.", "vlac.errors.", "vlac.files.", "vlac.params.", "vlac.tracking.", "vlac.workflow."),
+    *("vlac.search.jobs.", "vlac.search.params.", "vlac.training.progress."),
 )
 """Modules and packages that carry values and compute none: a change of theirs makes no result stale."""
 
@@ -25,26 +25,15 @@ def code_hash(*modules: str, without: tuple[str, ...] = ()) -> str:
     Args:
         without: functions of a method's class that the job does not call: they and what they import are left out.
     """
-    digest = hashlib.sha256()
-    for name in sorted(reached(*modules, without=without)):
-        digest.update(f"{name} {_meaning(name, without)[0]}\n".encode())
-    return digest.hexdigest()
-
-
-def reached(*modules: str, without: tuple[str, ...] = ()) -> set[str]:
-    """Return the names of the modules that `code_hash` takes in."""
-    found: set[str] = set()
+    found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found and not _is_plumbing(name):
-            found.add(name)
-            waiting += _meaning(name, without)[1]
-    return found
-
-
-def _is_plumbing(name: str) -> bool:
-    return any(name == each or name.startswith(f"{each}.") for each in PLUMBING)
+        if name not in found and not f"{name}.".startswith(PLUMBING):
+            path = _path(name)
+            found[name], imported = _meaning(path, path.stat().st_mtime_ns, without)
+            waiting += imported
+    return hashlib.sha256("".join(f"{name} {found[name]}\n" for name in sorted(found)).encode()).hexdigest()
 
 
 def _path(module: str) -> Path:
@@ -52,14 +41,9 @@ def _path(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _meaning(module: str, without: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the hash of a module's meaning, and the modules of the package that it imports."""
-    path = _path(module)
-    return _parsed(path, path.stat().st_mtime_ns, without)
-
-
 @cache
-def _parsed(path: Path, changed: int, without: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def _meaning(path: Path, changed: int, without: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the hash of a module's meaning, and the modules of the package that it imports."""
     tree = _Stripped(without).visit(ast.parse(path.read_bytes()))
     imported: set[str] = set()
     for node in ast.walk(tree):

@@ -16,8 +16,7 @@ UNUSED = {
 }
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""
 
-
-ABOUT_DATA = ("download", "prepare", "rung", "table")
+ABOUT_DATA = ("download", "prepare", "describe", "rung", "table")
 """Stages that ask the data set for its files, or for its name."""
 
 
@@ -43,11 +42,10 @@ def params_hash(job: Job, params: Asked) -> str:
 
 def hash_of_code(job: Job, params: Asked) -> str:
     """Return the hash of the code that the job's result depends on."""
-    module = job.stage.module
+    name = job.stage.module.rpartition(".")[2]
     kind = kind_of(job, params)
-    methods = {kind} if kind else {each.kind for each in params.models.values()} if job.stage.name == "table" else set()
-    name = module.rpartition(".")[2]
-    found = [f"vlac.methods.{each}" for each in sorted(methods)]
+    kinds_read = [kind] if kind else [each.kind for each in params.models.values()] if name == "table" else []
+    found = [f"vlac.methods.{each}" for each in kinds_read]
     if name in ABOUT_DATA:
         found.append(f"vlac.datasets.{params.data.source}")
-    return code_hash(module, *found, without=UNUSED.get(name, ()))
+    return code_hash(job.stage.module, *found, without=UNUSED.get(name, ()))

@@ -20,29 +20,16 @@ VLAE = "vlae"
 
 @dataclass(frozen=True)
 class Stage:
-    """One kind of job.
-
-    Attributes:
-        name: the stage's name, in both engines and on the command line.
-        inputs: path templates of the files read, the request aside.
-        outputs: path templates of the files (or folders) written, the manifest last.
-        params: dotted keys of params.yaml that the stage may read; any other is out of its reach. A training reads
-            what its method declares, too.
-        over: "" for one job, "models" for one per model and seed, "probe" for one per probe seed, "trials" for one per
-            trial and seed of a search.
-        command: the words after `python -m vlac`; the stage's name, model and seed by default.
-        trains: whether the job is a training of a method.
-        module: where the stage's own function stands; the module in vlac/stages of the stage's name by default.
-    """
+    """One kind of job; inputs and outputs are path templates."""
 
     name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    params: tuple[str, ...] = ()
-    over: str = ""
-    command: str = ""
+    inputs: tuple[str, ...]  # the files read, the request aside
+    outputs: tuple[str, ...]  # the files or folders written, the manifest last
+    params: tuple[str, ...] = ()  # dotted keys of params.yaml that it may read; a training also reads its method's
+    over: str = ""  # "models": one job per model and seed; "probe": per probe seed; "trials": per trial and seed
+    command: str = ""  # the word after `python -m vlac`; the stage's name by default
     trains: bool = False
-    module: str = ""
+    module: str = ""  # where the stage's own function stands; vlac.stages.<name> by default
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", self.module or f"vlac.stages.{self.name}")
@@ -63,10 +50,9 @@ class Job:
     @property
     def command(self) -> str:
         """The shell command of this job."""
-        words = self.stage.command or self.stage.name
-        model = f" --model {self.model}" if self.model and not self.stage.command else ""
+        model = f" --model {self.model}" if self.model else ""
         seed = "" if self.seed is None else f" --seed {self.seed}"
-        return f"python -m vlac {words}{model}{seed}"
+        return f"python -m vlac {self.stage.command or self.stage.name}{model}{seed}"
 
     @property
     def outputs(self) -> list[Path]:
@@ -99,39 +85,32 @@ class Job:
 
     def inputs(self, params: Any) -> list[Path]:
         """The files that this job reads, request and code aside; `params` says what a gathering job reads."""
-        every = params.every
         paths = []
         for template in self.stage.inputs:
-            fields = [field for field in every if f"{{{field}}}" in template]
-            for values in itertools.product(*(every[field] for field in fields)):
-                path = template
-                for field, value in zip(fields, values, strict=True):
-                    path = path.replace(f"{{{field}}}", value)
-                paths.append(Path(self._fill(path)))
+            every = {field: values for field, values in params.every.items() if f"{{{field}}}" in template}
+            for values in itertools.product(*every.values()):
+                paths.append(Path(self._fill(template, **dict(zip(every, values, strict=True)))))
         return paths
 
     def _own(self) -> list[str]:
-        return [part for part in (self.model, "" if self.seed is None else str(self.seed)) if part]
+        return [str(part) for part in (self.model, self.seed) if part not in ("", None)]
 
     def _beside(self, folder: str, suffix: str) -> Path:
         path = Path(self._fill(folder)).joinpath(self.stage.name, *self._own())
         return path.with_name(path.name + suffix)
 
-    def _fill(self, template: str) -> str:
-        fields = {"experiment": self.experiment, "model": self.model, "seed": str(self.seed)}
-        for field, value in fields.items():
-            template = template.replace(f"{{{field}}}", value)
-        return template
+    def _fill(self, template: str, **every: str) -> str:
+        return template.format(experiment=self.experiment, model=self.model, seed=self.seed, **every)
 
 
 def _in(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
-RESULTS = "results/{experiment}"
+RESULTS, REPORTS = "results/{experiment}", "reports/{experiment}"
 DATA = ("data.source", "data.path", "data.train_split", "data.digits")
 MACHINE = ("training.threads", "training.device")
-TRAIN, TEST = _in("data/{experiment}", "train.npz", "test.npz")
+SOURCE, TRAIN, TEST = _in("data/{experiment}", "source.json", "train.npz", "test.npz")
 TRAINED = ("model.pt", "history.csv", "manifest.json")
 
 STAGES: dict[str, Stage] = {
@@ -140,18 +119,19 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="download",
             inputs=(),
-            outputs=("data/{experiment}/source.json", f"{RESULTS}/download/manifest.json"),
+            outputs=(SOURCE, f"{RESULTS}/download/manifest.json"),
             params=DATA,
         ),
         Stage(
             name="prepare",
-            inputs=("data/{experiment}/source.json",),
-            outputs=(
-                TRAIN,
-                TEST,
-                *_in("reports/{experiment}", "data.md", "data.png"),
-                f"{RESULTS}/prepare/manifest.json",
-            ),
+            inputs=(SOURCE,),
+            outputs=(TRAIN, TEST, f"{RESULTS}/prepare/manifest.json"),
+            params=DATA,
+        ),
+        Stage(
+            name="describe",
+            inputs=(SOURCE, TRAIN, TEST),
+            outputs=(*_in(REPORTS, "data.md", "data.png"), f"{RESULTS}/describe/manifest.json"),
             params=DATA,
         ),
         Stage(
@@ -159,7 +139,7 @@ STAGES: dict[str, Stage] = {
             inputs=(TRAIN,),
             outputs=_in(f"{RESULTS}/train/vlae/{{seed}}", *TRAINED),
             over="probe",
-            command="train --model vlae",
+            command="train",
             trains=True,
             module="vlac.stages.train",
         ),
@@ -175,7 +155,7 @@ STAGES: dict[str, Stage] = {
             inputs=_in(f"{RESULTS}/probe/{{every_probe_seed}}", "manifest.json"),
             outputs=(
                 f"{RESULTS}/rung/auto.json",
-                *_in("reports/{experiment}", "probe.md", "probe.png"),
+                *_in(REPORTS, "probe.md", "probe.png"),
                 f"{RESULTS}/rung/manifest.json",
             ),
             params=("experiment", "data.source", "data.holdout", "digit_rung", "probe", "evaluation"),
@@ -197,17 +177,14 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="figures",
             inputs=(TEST, f"{RESULTS}/train/{{model}}/{{seed}}/manifest.json"),
-            outputs=(
-                "reports/{experiment}/figures/{model}/{seed}",
-                f"{RESULTS}/figures/{{model}}/{{seed}}/manifest.json",
-            ),
+            outputs=(f"{REPORTS}/figures/{{model}}/{{seed}}", f"{RESULTS}/figures/{{model}}/{{seed}}/manifest.json"),
             params=("training.threads",),
             over="models",
         ),
         Stage(
             name="table",
             inputs=(
-                "data/{experiment}/source.json",
+                SOURCE,
                 f"{RESULTS}/rung/manifest.json",
                 *_in(f"{RESULTS}/evaluate/{{every_model}}/{{every_seed}}", "manifest.json"),
             ),

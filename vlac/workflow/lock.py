@@ -6,7 +6,6 @@ to clean up. Snakemake and `work` hold the folder alone; stage commands that nei
 """
 
 import fcntl
-import json
 import logging
 import os
 import shlex
@@ -14,9 +13,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from vlac.errors import VlacError
 from vlac.files import reason
@@ -49,29 +47,25 @@ def whole_folder() -> Iterator[None]:
 
 
 @contextmanager
-def single_stage(job: Job) -> Iterator[bool]:
-    """Hold a job for the length of a `with` block, and yield whether another process held it before.
+def single_stage(job: Job) -> Iterator[None]:
+    """Hold a job for the length of a `with` block.
 
-    That process may be a training that outlived the engine which started it: this waits for its end.
+    Another process that holds it may be a training that outlived the engine which started it: this waits for its end.
 
     Raises:
         VlacError: a run that did not start this process works in this folder.
     """
     path = job.log.with_suffix(".lock")
-    with nullcontext() if belongs_to_a_run() else _held(RUN, fcntl.LOCK_SH, PATIENCE):
+    in_run = os.environ.get(MEMBER) == str(Path.cwd())
+    with ExitStack() as locks:
+        if not in_run:
+            locks.enter_context(_held(RUN, fcntl.LOCK_SH, PATIENCE))
         try:
-            with _held(path, fcntl.LOCK_EX, 0.0):
-                yield False
-                return
+            locks.enter_context(_held(path, fcntl.LOCK_EX, 0.0))
         except _InUse as busy:
             log.info("%s is being made by %s; waiting for that.", job, busy.holder)
-        with _held(path, fcntl.LOCK_EX, float("inf")):
-            yield True
-
-
-def belongs_to_a_run() -> bool:
-    """Return whether the holder of this folder has started this process."""
-    return os.environ.get(MEMBER) == str(Path.cwd())
+            locks.enter_context(_held(path, fcntl.LOCK_EX, float("inf")))
+        yield
 
 
 def join_run() -> None:
@@ -91,40 +85,23 @@ class _InUse(VlacError):
 def _held(path: Path, how: int, patience: float) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        file = path.open("ab", buffering=0)  # a buffer that a full disk does not take fails again when it is closed
     except OSError as error:
         raise VlacError(f"{path} cannot be written: {reason(error)}.", "Correct that and run again.") from None
     with file:
         end = time.monotonic() + patience
-        while not _taken(file, how):
-            if time.monotonic() >= end:
-                raise _InUse(_holder(path))
-            time.sleep(0.1)
+        while True:
+            try:
+                fcntl.flock(file, how | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise _InUse(path.read_text(errors="replace") or "another process") from None
+                time.sleep(0.1)
+        program = Path(sys.argv[0])
+        name = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
+        holder = f"`{shlex.join([*name, *sys.argv[1:]])}` (process {os.getpid()} on {socket.gethostname()})"
         with suppress(OSError):  # on a full disk the name is missing, the lock is not
             file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}))
-            file.flush()
+            file.write(holder.encode())
         yield
-
-
-def _taken(file: TextIO, how: int) -> bool:
-    try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
-
-
-def _holder(path: Path) -> str:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return f"`{found['command']}` (process {found['pid']} on {found['host']})"
-    except (OSError, ValueError, KeyError):
-        return "another process"
-
-
-def _command() -> str:
-    """Return this process's command as its user would type it."""
-    program, *rest = sys.argv or ["python"]
-    path = Path(program)
-    return shlex.join([*(["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]), *rest])

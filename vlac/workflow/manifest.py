@@ -1,28 +1,23 @@
 """The manifest of a finished job: what it was made from and what it made, by hash."""
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.files import json_bytes, read_json, sha256, write_json
+from vlac.files import json_bytes, sha256, write_json
 from vlac.workflow.jobs import Job
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a job is made from, as it is when the job begins: the hours until its end may change any of it.
+    """What a job is made from, as it is when the job begins: the hours until its end may change any of it."""
 
-    Attributes:
-        params: hash of the parameters that the job declares.
-        code: hash of the code that its result depends on.
-        inputs: SHA-256 of each file that the job reads, by its path.
-    """
-
-    params: str
-    code: str
-    inputs: dict[str, str]
+    params: str  # hash of the parameters that the job declares
+    code: str  # hash of the code that its result depends on
+    inputs: dict[str, str]  # SHA-256 of each file that the job reads, by its path
 
     @property
     def identity(self) -> dict[str, str]:
@@ -43,7 +38,7 @@ def write_manifest(job: Job, origin: Origin) -> None:
     Raises:
         VlacError: an output is missing or unreadable.
     """
-    made = {path.as_posix(): sha256(path) for path in job.outputs if path != job.manifest}
+    made = {path.as_posix(): sha256(path) for path in job.outputs[:-1]}
     write_json(job.manifest, sealed({"job": str(job)} | asdict(Manifest(**asdict(origin), outputs=made))))
 
 
@@ -58,16 +53,13 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         VlacError: it is missing or damaged.
     """
-    found = read_json(path)
     try:
-        content = {key: value for key, value in found.items() if key != "seal"}
-        if path.read_bytes() == json_bytes(sealed(content)):
-            inputs, outputs = (_hashes(content[part]) for part in ("inputs", "outputs"))
-            return Manifest(str(content["params"]), str(content["code"]), inputs, outputs)
+        text = path.read_bytes()
+        content = {key: value for key, value in json.loads(text).items() if key != "seal"}
+        if text == json_bytes(sealed(content)):
+            return Manifest(content["params"], content["code"], content["inputs"], content["outputs"])
+    except FileNotFoundError:
+        raise VlacError(f"{path} is missing.", "Run the stage that makes it.") from None
     except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError):
         pass  # NaN, for one, is JSON for Python, and is refused when sealed
     raise VlacError(f"{path} is damaged.", f"Delete it with `rm {path}` and run the same command again.")
-
-
-def _hashes(files: dict[str, str]) -> dict[str, str]:
-    return {str(name): str(digest) for name, digest in files.items()}

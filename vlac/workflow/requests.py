@@ -27,13 +27,11 @@ LONG_AGO = 1_000_000_000
 def write_requests(params: Params) -> None:
     """Write the request of every job, and what `digit_rung` says as a number, and delete requests of former jobs."""
     write_rungs(params)
-    asked = list(jobs(params))
-    for job in asked:
-        _write(job.request, json_bytes(content(job, params)))
-    known = {job.request for job in asked}
-    for path in sorted(Path(f"results/{params.experiment}/requests").rglob("*.json")):
-        if path not in known:
-            path.unlink()
+    asked = {job.request: job for job in jobs(params)}
+    for path, job in asked.items():
+        _write(path, json_bytes(content(job, params)))
+    for path in {*Path(f"results/{params.experiment}/requests").rglob("*.json")} - asked.keys():
+        path.unlink()
 
 
 def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
@@ -46,7 +44,7 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     for job, params in every:
         why = why_stale(job, params)
         asked = content(job, params)
-        if why and job.manifest.exists():
+        if why and any(path.exists() for path in job.outputs):
             stale[job] = why
             asked["rebuild"] = why
         _write(job.request, json_bytes(asked))

@@ -3,8 +3,8 @@
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,8 @@ def run_job(
 ) -> None:
     """Call `work` with the job, its declared parameters and what it is made from; write the manifest; call `after`.
 
-    A job that is up to date already is left alone: engines may ask for it without knowing.
-
-    Args:
-        params: all of the file that asks for the job.
-        every: the jobs of the same file, which tell who has made the inputs.
+    A job that is up to date already is left alone: engines may ask for it without knowing. `params` is all of the file
+    that asks for the job, and `every` has the jobs of that file, which tell who has made the inputs.
 
     Raises:
         VlacError: an input is missing or damaged, or another engine works in the folder.
@@ -43,7 +40,7 @@ def run_job(
         if why_stale(job, params) is None:
             log.info("%s is up to date. To run it again, delete %s first.", job, job.manifest)
         else:
-            with _log_to(job):
+            with _log_to(job.log):
                 _make(job, params, every, work)
         after()
 
@@ -65,35 +62,33 @@ def _make(job: Job, params: Asked, every: Iterable[Job], work: Callable[[Job, An
     write_manifest(job, origin)
 
 
-class _log_to:
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
     """Send the package's log records to the job's own file for the length of a `with` block, errors included.
 
     No result depends on the log: where it cannot be written, a warning says so, and the job goes on.
     """
-
-    def __init__(self, job: Job) -> None:
-        self.path = job.log
-        self.handler: logging.Handler = logging.NullHandler()
-
-    def __enter__(self) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.handler = _LogFile(self.path, mode="w", encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            _warn(self.path, error)
-        self.handler.setFormatter(logging.Formatter("%(message)s"))
-        logging.getLogger("vlac").addHandler(self.handler)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception):
-            # The traceback of a bug goes to the log alone, for a report.
-            trace = None if isinstance(error, VlacError) else (kind, error, trace)
-            self.handler.emit(logging.makeLogRecord({"msg": f"error: {error}", "exc_info": trace}))
-        elif error is not None:
-            self.handler.emit(logging.makeLogRecord({"msg": "interrupted"}))
-        logging.getLogger("vlac").removeHandler(self.handler)
+    handler: logging.Handler = logging.NullHandler()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(path, mode="w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        _warn(path, error)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("vlac")
+    logger.addHandler(handler)
+    try:
+        yield
+    except BaseException as error:
+        said = f"error: {error}" if isinstance(error, Exception) else "interrupted"
+        # The traceback of a bug goes to the log alone, for a report.
+        bug = isinstance(error, Exception) and not isinstance(error, VlacError)
+        handler.emit(logging.makeLogRecord({"msg": said, "exc_info": sys.exc_info() if bug else None}))
+        raise
+    finally:
+        logger.removeHandler(handler)
         with suppress(OSError):  # what could not be written before cannot be now
-            self.handler.close()
+            handler.close()
 
 
 class _LogFile(logging.FileHandler):

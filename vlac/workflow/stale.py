@@ -11,7 +11,7 @@ from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.manifest import Manifest, read_manifest
 
-ENDS = ("figures", "table")
+ENDS = ("describe", "figures", "table")
 """Stages whose outputs no other stage reads, so that the table does not rest on them."""
 
 
@@ -27,36 +27,26 @@ def why_stale(job: Job, params: Asked) -> str | None:
     return _changed(job, params, manifest) or _damaged(manifest)
 
 
-def sort_out(every: Iterable[tuple[Job, Asked]]) -> tuple[list[Job], dict[Job, str]]:
-    """Return the jobs that are up to date with all that they rest on, and the others with the reason why not.
+def stale_jobs(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
+    """Return the jobs that are not up to date with all that they rest on, and why not.
 
-    Args:
-        every: jobs and their parameters, in an order in which every job follows those that it reads from.
+    In `every`, each job follows those that it reads from.
     """
-    done: list[Job] = []
     left: dict[Job, str] = {}
     waiting: set[Path] = set()
     for job, params in every:
         why = why_stale(job, params)
         if why is None and not waiting.isdisjoint(job.inputs(params)):
             why = "what it reads has to be rebuilt"
-        if why is None:
-            done.append(job)
-        else:
+        if why:
             left[job] = why
             waiting.update(job.outputs)
-    return done, left
+    return left
 
 
 def refuse_stale(params: Params) -> None:
-    """Return quietly if every job that the table rests on is up to date.
-
-    Raises:
-        VlacError: some are not; the sentence names them, why, and the command that rebuilds them.
-    """
-    beneath = ((job, params) for job in jobs(params) if job.stage.name not in ENDS)
-    _, left = sort_out(beneath)
-    if left:
+    """Raise VlacError if a job that the table rests on is not up to date."""
+    if left := stale_jobs((job, params) for job in jobs(params) if job.stage.name not in ENDS):
         raise VlacError(
             f"The results do not match params.yaml and the code ({told(left)}).",
             "Rebuild them and the table with `snakemake --cores 4 reports/table1.md` or `dvc repro`.",
@@ -64,21 +54,17 @@ def refuse_stale(params: Params) -> None:
 
 
 def refuse_damaged(job: Job, inputs: Iterable[Path], makers: Iterable[Job]) -> None:
-    """Return quietly if every input that a finished job wrote still has the bytes that its manifest names.
+    """Raise VlacError if an input that a finished job wrote has other bytes than its manifest names.
 
     An input that is a manifest stands for all that its job wrote.
-
-    Raises:
-        VlacError: a file is damaged; the sentence says how to rebuild it.
     """
     asked = set(inputs)
     for maker in makers:
         if asked.isdisjoint(maker.outputs) or not maker.manifest.exists():
             continue
         recorded = read_manifest(maker.manifest).outputs
-        read = maker.outputs if maker.manifest in asked else [path for path in maker.outputs if path in asked]
-        damaged = [str(path) for path in read if path != maker.manifest and _differs(path, recorded)]
-        if damaged:
+        read = [path for path in maker.outputs[:-1] if path in asked or maker.manifest in asked]
+        if damaged := [str(path) for path in read if _differs(path, recorded)]:
             names = " ".join(damaged)
             raise VlacError(
                 f"{names}, which {job} reads, is not what {maker} wrote: the bytes differ from {maker.manifest}.",
@@ -100,19 +86,18 @@ def _changed(job: Job, params: Asked, manifest: Manifest) -> str | None:
         return "its code has changed"
     if set(manifest.inputs) != {path.as_posix() for path in job.inputs(params)}:
         return "its list of inputs has changed"
-    if set(manifest.outputs) != {path.as_posix() for path in job.outputs if path != job.manifest}:
+    if set(manifest.outputs) != {path.as_posix() for path in job.outputs[:-1]}:
         return "its list of outputs has changed"
     return None
 
 
 def _damaged(manifest: Manifest) -> str | None:
-    wrong = []
-    for what, files in (("its input", manifest.inputs), ("its output", manifest.outputs)):
-        for name in files:
-            if not Path(name).exists():
-                wrong.append(f"{what} {name} is missing")
-            elif _differs(Path(name), files):
-                wrong.append(f"{what} {name} has changed since")
+    wrong = [
+        f"its {what} {name} {'has changed since' if Path(name).exists() else 'is missing'}"
+        for what, files in (("input", manifest.inputs), ("output", manifest.outputs))
+        for name in files
+        if _differs(Path(name), files)
+    ]
     return "; ".join(wrong) or None
 
 

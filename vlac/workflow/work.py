@@ -38,13 +38,8 @@ def chosen_stages(names: str | None) -> tuple[str, ...]:
 def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: float | None = None) -> int:
     """Run every job of `stages` that is not up to date, each by its own command, and return the exit status.
 
-    A job that fails stops only those that read what it makes. No job starts once the time is up, and the one that runs
-    then is ended; a training continues from its checkpoint next time.
-
-    Args:
-        every: jobs and their parameters, in an order in which they can run.
-        stages: names of stages; the others are left alone.
-        minutes: None for no limit.
+    `every` is in an order in which the jobs can run. A job that fails stops only those that read what it makes. No job
+    starts once the time is up, and the one that runs then is ended; a training resumes from its checkpoint next time.
 
     Raises:
         VlacError: `minutes` is no positive number.
@@ -76,8 +71,7 @@ def _run(job: Job, end: float) -> str:
     try:
         status = process.wait(None if end == math.inf else max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
-        status = _stop(process)
-        return "the time is up" if status else ""
+        return "the time is up" if _stop(process) else ""
     except BaseException:
         _stop(process)
         raise

@@ -3,6 +3,8 @@
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import ExitStack
 
 from snakemake.exceptions import WorkflowError
@@ -72,6 +74,20 @@ onstart:
         raise WorkflowError(
             "Results changed while this run was planned. Nothing was run: give the same command again."
         )
+
+
+def show() -> None:
+    """Bring the MLflow view up to date, also after jobs that nothing has gathered yet."""
+    if os.environ.get("VLAC_TRACKING") != "later":
+        subprocess.run([sys.executable, "-m", "vlac", "track"], stdout=subprocess.DEVNULL, check=False)
+
+
+onsuccess:
+    show()
+
+
+onerror:
+    show()
 
 
 def gpus(wildcards, training=PARAMS.training) -> int:

@@ -27,8 +27,6 @@ rule prepare:
     output:
         train="data/{experiment}/train.npz",
         test="data/{experiment}/test.npz",
-        report=report("reports/{experiment}/data.md", category="Data"),
-        sheet=report("reports/{experiment}/data.png", category="Data", caption="../report/prepare.rst"),
         manifest="results/{experiment}/prepare/manifest.json",
     log:
         "logs/{experiment}/prepare.log",
@@ -38,6 +36,29 @@ rule prepare:
         mem_mb=memory(1000, copies=8),
         runtime="1h",
     message:
-        "Check the raw files, split them and describe them"
+        "Check the raw files and split them"
     shell:
         "python -m vlac prepare"
+
+
+rule describe:
+    input:
+        request="results/{experiment}/requests/describe.json",
+        source="data/{experiment}/source.json",
+        train="data/{experiment}/train.npz",
+        test="data/{experiment}/test.npz",
+    output:
+        report=report("reports/{experiment}/data.md", category="Data"),
+        sheet=report("reports/{experiment}/data.png", category="Data", caption="../report/describe.rst"),
+        manifest="results/{experiment}/describe/manifest.json",
+    log:
+        "logs/{experiment}/describe.log",
+    conda:
+        "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(1000, copies=4),
+        runtime="30m",
+    message:
+        "Describe the data set"
+    shell:
+        "python -m vlac describe"

@@ -1,0 +1,47 @@
+"""Jobs of presets/tiny.yaml with made-up results, their manifests the real ones."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vlac.files import write_text
+from vlac.params.load import load_params
+from vlac.params.schema import Params
+from vlac.workflow.jobs import Job, jobs
+from vlac.workflow.run import run_job
+
+ROOT = Path(__file__).parents[1]
+Work = Callable[[Job, Any, Any], None]
+
+
+def tiny_params(folder: Path) -> Params:
+    """Put presets/tiny.yaml into a folder as its parameters, and return them."""
+    shutil.copy(ROOT / "presets/tiny.yaml", folder / "params.yaml")
+    logging.getLogger("vlac").setLevel(logging.INFO)
+    return load_params(folder / "params.yaml")
+
+
+def job_of(params: Params, name: str) -> Job:
+    """Return the job of that name, such as "train gmdgm 0"."""
+    return next(job for job in jobs(params) if str(job) == name)
+
+
+def write_outputs(job: Job, params: Any = None, origin: Any = None) -> None:
+    """Write a few words to every output of a job, its manifest aside."""
+    for path in job.outputs[:-1]:
+        write_text(path if path.suffix else path / "figure.png", f"{path}\n" * 100)
+
+
+def make(job: Job, params: Params, work: Work = write_outputs, after: Callable[[], None] = lambda: None) -> None:
+    """Run one job in the working folder."""
+    run_job(job, params, jobs(params), work, after)
+
+
+def make_all(params: Params) -> None:
+    """Run every job in the working folder."""
+    for rung in range(1, 5):
+        write_text(Path(f"results/{params.experiment}/rung/{rung}.json"), f'{{"rung": {rung}}}')
+    for job in jobs(params):
+        make(job, params)

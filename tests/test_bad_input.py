@@ -1,0 +1,233 @@
+"""Whatever a user gets wrong ends in one sentence that names file, line and key, with status 2 and no traceback."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_up import ROOT, make_all, tiny_params
+from project import Project
+
+from vlac.cli import main
+from vlac.errors import VlacError
+from vlac.models.load import load_method, write_archive
+from vlac.params.load import load_params
+from vlac.params.schema import Params
+
+TINY = (ROOT / "presets/tiny.yaml").read_text()
+
+
+@dataclasses.dataclass
+class Mistake:
+    """What stands in presets/tiny.yaml, what a user writes instead, and what the sentence must name beside the line."""
+
+    right: str
+    wrong: str
+    named: tuple[str, ...]
+    at: str = ""
+    """The text whose line it is, where that is another one than that of `right`."""
+
+
+MISTAKES = {
+    "misspelt key": Mistake("  epochs: 2", "  epoch: 2", ("training.epoch ", "no known key", "epochs")),
+    "misspelt key on top": Mistake("experiment: tiny", "experiments: tiny", ("experiments", "no known key")),
+    "misspelt key in a model": Mistake("K: 12, z: 4}", "K: 12, zz: 4}", ("models.gmdgm.zz", "kind, K, z")),
+    "missing key": Mistake("  holdout: 100\n", "", ("data.holdout", "missing"), "data:"),
+    "key twice": Mistake("  batch: 50\n", "  batch: 50\n  batch: 60\n", ("batch",), "  lr: "),
+    "wrong type": Mistake("  batch: 50\n", "  batch: fifty\n", ("training.batch", "'fifty'", "integer")),
+    "number in quotes": Mistake("  batch: 50\n", "  batch: '50'\n", ("training.batch", "'50'", "integer")),
+    "true for a number": Mistake("  batch: 50\n", "  batch: true\n", ("training.batch", "True", "integer")),
+    "out of range": Mistake("  batch: 50\n", "  batch: 1\n", ("training.batch", "greater than or equal to 2")),
+    "negative rate": Mistake("  lr: 2.0e-3", "  lr: -0.1", ("training.lr", "-0.1", "greater than 0")),
+    "nan": Mistake("  lr: 2.0e-3", "  lr: .nan", ("training.lr", "finite")),
+    "too large": Mistake("  epochs: 2\n", "  epochs: 10000000000\n", ("training.epochs", "1000000000")),
+    "no such form": Mistake("form: gaussian", "form: normal", ("likelihood.form", "'gaussian'", "'laplace'")),
+    "no such data": Mistake("source: digits", "source: mnist", ("source is 'mnist'", "digits, svhn"), "data:"),
+    "hold-out of all": Mistake("holdout: 100", "holdout: 400", ("data", "holdout", "smaller"), "data:"),
+    "digits have one split": Mistake("split: train", "split: extra", ("data", "train_split"), "data:"),
+    "no such kind": Mistake("kind: gmdgm", "kind: gmm", ("models.gmdgm.kind is 'gmm'", "'vlac', 'vlac_plus'")),
+    "no kind": Mistake("{kind: gmdgm, ", "{", ("models.gmdgm.kind is missing",)),
+    "K too short": Mistake("[1, 3, 12, 1]", "[1, 3, 12]", ("models.vlac_2layer.K", "4 items")),
+    "no mixture": Mistake("[1, 1, 12, 1]", "[1, 1, 1, 1]", ("models.vlac_1layer", "K needs one entry above 1")),
+    "two largest K": Mistake("[1, 3, 12, 1]", "[1, 12, 12, 1]", ("models.vlac_2layer", "unique")),
+    "digit_rung too high": Mistake("digit_rung: 3", "digit_rung: 5", ("digit_rung", "5")),
+    "rung against K": Mistake("digit_rung: 3", "digit_rung: 2", ("models.vlac_1layer.K", "digit_rung"), "experiment:"),
+    "seeds no list": Mistake("\nseeds: [0, 1]", "\nseeds: 3", ("seeds", "3", "list")),
+    "seed twice": Mistake("\nseeds: [0, 1]", "\nseeds: [0, 0]", ("seeds", "seed 0 is listed twice")),
+    "seeds as a range": Mistake("\nseeds: [0, 1]", "\nseeds: [0-4]", ("seeds.0", "'0-4'", "integer")),
+    "negative seed": Mistake("\nseeds: [0, 1]", "\nseeds: [-1]", ("seeds.0", "-1")),
+    "no seed": Mistake("\nseeds: [0, 1]", "\nseeds: []", ("seeds", "at least 1 item")),
+    "a shell command as name": Mistake("  gmdgm:", '  "$(touch out)":', ("models", "pattern")),
+    "a path as name": Mistake("experiment: tiny", "experiment: ../tiny", ("experiment", "pattern")),
+    "the probe's name": Mistake("  gmdgm:", "  vlae:", ("models may not hold the name vlae",), "experiment:"),
+    "no YAML": Mistake("network:", "network: {", ("not valid YAML",), "  hidden:"),
+    "code in a tag": Mistake("experiment: tiny", "experiment: !!python/name:os.system x", ("YAML",)),
+}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    """Run a command that must end with status 2 and one sentence, and return that."""
+    capsys.readouterr()
+    assert main([*command]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: [^\n]{10,1200}\n", said), said
+    assert said[:-1].isprintable()
+    return said
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    monkeypatch.chdir(tmp_path)
+    return tiny_params(tmp_path)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_params_is_named_with_its_line(
+    mistake: Mistake, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert TINY.count(mistake.right) == 1
+    Path("params.yaml").write_text(TINY.replace(mistake.right, mistake.wrong))
+    said = refused(capsys, "plan")
+    at = mistake.at or mistake.right.lstrip("\n")
+    line = TINY[: TINY.index(f"\n{at}") + 1 if f"\n{at}" in TINY else TINY.index(at)].count("\n") + 1
+    assert f"params.yaml, line {line}: " in said or f"params.yaml is not valid YAML at line {line}: " in said
+    assert all(part in said for part in mistake.named), said
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda path: path.unlink(), r"params\.yaml is missing\..*presets"),
+        (lambda path: path.write_text(""), r"params\.yaml.* is None, but"),
+        (lambda path: path.write_text("- a\n- b\n"), r"params\.yaml, line 1: the file is \['a', 'b'\], but"),
+        (lambda path: path.write_bytes(b"\xff\x00"), r"params\.yaml is not valid YAML"),
+        (lambda path: path.write_text("[" * 5000), r"params\.yaml is not valid YAML"),
+        (lambda path: (path.unlink(), path.mkdir()), r"params\.yaml is not valid YAML: .*Is a directory"),
+    ],
+)
+def test_what_is_no_file_of_parameters_is_named(
+    spoil: Callable[[Path], object], named: str, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(Path("params.yaml"))
+    assert re.search(named, refused(capsys, "plan"))
+
+
+def test_5e_05_is_a_number(params: Params) -> None:
+    Path("params.yaml").write_text(TINY.replace("lr: 2.0e-3", "lr: 5e-05"))
+    assert load_params().training.lr == 5e-5
+
+
+def test_a_mistake_in_resolved_parameters_is_named(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("params.yaml").unlink()
+    Path("params.json").write_text(params.model_dump_json().replace('"epochs":2,"batch":50,"lr"', '"epoch":2,"lr"'))
+    assert "params.json: training.epoch is no known key" in refused(capsys, "plan")
+    Path("params.json").write_text("{")
+    assert "params.json is damaged" in refused(capsys, "plan")
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("train --model nobody --seed 0", "lists no such job of `train`. It lists --model gmdgm --seed 0, --model "),
+        ("evaluate --model gmdgm --seed 7", "lists no such job of `evaluate`"),
+        ("work --stages train,score", "'score' is no stage. The stages are download, prepare, "),
+        ("work --minutes 0", "--minutes must be a positive number"),
+        ("work --minutes nan", "--minutes must be a positive number"),
+        ("prepare", "data/tiny/source.json is missing. Make it, and this, with `snakemake --cores 4 "),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named(
+    command: str, named: str, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert named in refused(capsys, *command.split())
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "command"),
+    [
+        ("train/gmdgm/0/model.pt", b"PK\x03\x04", "evaluate --model gmdgm --seed 0"),
+        ("train/gmdgm/0/manifest.json", b"{", "figures --model gmdgm --seed 0"),
+        ("evaluate/gmdgm/0/scores.csv", b"measure\n", "table"),
+        ("rung/auto.json", b"3", "table"),
+        ("probe/0/scores.csv", b"", "rung"),
+    ],
+)
+def test_a_result_that_somebody_has_edited_is_named(
+    file: str, content: bytes, command: str, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_all(params)
+    path = Path("results/tiny", file)
+    path.write_bytes(content)
+    stage, *of = command.split()
+    for manifest in Path("results/tiny", stage).rglob("manifest.json"):
+        manifest.unlink()
+    said = refused(capsys, stage, *of)
+    assert str(path) in said
+    assert "`rm results/tiny/" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", "half", {"kind": "gmdgm"}, {"kind": "none"}])
+def test_a_model_that_is_none_is_refused(content: bytes | str | dict[str, str], params: Params, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    write_archive(path, content if isinstance(content, dict) else {"kind": "gmdgm"})
+    if content == "half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(VlacError, match=r"model\.pt is damaged or is no model"):
+        load_method(path, params)
+
+
+@pytest.mark.parametrize("command", [("snakemake", "--dry-run"), ("python", "-m", "vlac", "requests")])
+def test_the_engines_show_the_same_sentence(command: tuple[str, ...], tmp_path: Path) -> None:
+    project = Project.make(tmp_path)
+    project.change("training", "epochs", to=0)
+    said = project.run(*command, fails=True)
+    assert "training.epochs is 0, but" in said
+    assert "Traceback" not in said
+
+
+def test_snakemakes_own_configuration_is_refused(tmp_path: Path) -> None:
+    project = Project.make(tmp_path)
+    said = project.run("snakemake", "--dry-run", "--config", "epochs=3", fails=True)
+    assert "--config and --configfile are refused (epochs)" in said
+
+
+def test_ctrl_c_while_the_program_is_still_being_read_in(tmp_path: Path) -> None:
+    (tmp_path / "pydantic.py").write_text("raise KeyboardInterrupt")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "vlac", "plan"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "interrupted: nothing was begun.\n")
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        ["0", "-1", "1e400", ".inf", "null", "true", "[]", "{}", "[1]", "'a'", "!!int", "&", "*", "?", "---"]
+    ),
+    st.sampled_from(["|", ">", "5e-05", "0x1F", "1_000", "2024-01-02", "\x00", "\t", "\n"]),
+    st.integers().map(str),
+    st.text(max_size=20),
+)
+EDITS = st.lists(st.tuples(st.integers(0, len(TINY)), st.integers(0, 40), WORDS), min_size=1, max_size=3)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=EDITS)
+def test_any_other_text_is_accepted_or_refused(edits: list[tuple[int, int, str]], tmp_path: Path) -> None:
+    text = TINY
+    for start, length, word in edits:
+        text = text[:start] + word + text[start + length :]
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    try:
+        assert isinstance(load_params(path), Params)
+    except VlacError as error:
+        refused = str(error)
+        assert refused.isprintable() and refused.startswith(str(path))  # noqa: PT018

@@ -1,0 +1,70 @@
+"""`vlac work`: the pipeline in order without an engine, within its time, past a job that fails."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from vlac.params.load import load_params
+from vlac.workflow.jobs import jobs
+
+WORK = ("python", "-m", "vlac", "work")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project.make(tmp_path)
+    values = load_params(tmp_path / "params.yaml").model_dump(mode="json")["models"]
+    made.change("models", to={name: values[name] for name in ("gmdgm", "vlac_1layer")})
+    made.change("seeds", to=[0])
+    made.change("probe", "seeds", to=[0])
+    return made
+
+
+def ran(said: str) -> list[str]:
+    return [line.removeprefix("Now: ") for line in said.splitlines() if line.startswith("Now: ")]
+
+
+def test_everything_is_made_in_order_and_left_alone_the_second_time(project: Project) -> None:
+    said = project.run(*WORK, "--stages", "download,prepare,train")
+    every = [job.command for job in jobs(load_params(project.folder / "params.yaml"))]
+    assert ran(said) == [
+        command for command in every if command.split()[3] in ("download", "prepare", "train") and "vlae" not in command
+    ]
+    assert set(every) == {*ran(said), *ran(project.run(*WORK))}
+    assert ran(project.run(*WORK)) == []
+    assert project.planned() == set()
+    (project.folder / "results/tiny/train/gmdgm/0/history.csv").unlink()
+    assert ran(project.run(*WORK)) == ["python -m vlac train --model gmdgm --seed 0"]  # the same bytes, for the rest
+
+
+def test_a_job_that_fails_stops_only_what_reads_from_it(project: Project) -> None:
+    project.run(*WORK)
+    trained = project.folder / "results/tiny/train/gmdgm"
+    shutil.rmtree(trained)
+    trained.touch()  # in the way
+    (project.folder / "results/tiny/train/vlac_1layer/0/manifest.json").unlink()
+    said = project.run(*WORK, fails=True)
+    assert ran(said) == [f"python -m vlac train --model {name} --seed 0" for name in ("gmdgm", "vlac_1layer")]
+    assert "Left: train gmdgm 0, because it failed with exit status 2; its log is logs/tiny/train/gmdgm/0.log." in said
+    assert "Left: table, because what it reads is not up to date." in said
+    trained.unlink()
+    assert project.run(*WORK).count("Now: ") == 1
+
+
+def test_no_job_starts_once_the_time_is_up_and_the_same_command_continues(project: Project) -> None:
+    said = project.run(*WORK, "--minutes", "0.00001", fails=True)
+    assert ran(said) == []
+    assert "Left: download, because the time is up." in said
+    assert ran(project.run(*WORK, "--minutes", "60"))
+
+
+def test_a_job_that_runs_when_the_time_is_up_is_ended(project: Project) -> None:
+    main = project.folder / "vlac/__main__.py"
+    main.write_text(
+        main.read_text().replace("def stage(", "import time\ndef stage(job, *of):\n    time.sleep(60)\n\ndef _(", 1)
+    )
+    said = project.run(*WORK, "--minutes", "0.1", fails=True)
+    assert ran(said) == ["python -m vlac download"]
+    assert "interrupted: the same command continues" in said
