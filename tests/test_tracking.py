@@ -184,7 +184,7 @@ assert "mlflow" not in sys.modules
 
 
 def test_a_trial_is_shown_in_the_experiment_of_the_search(folder: Path) -> None:
-    job = Job(dataclasses.replace(TRIAL, params=("data",)), "search/tiny", "gmdgm", 0)
+    job = Job(dataclasses.replace(TRIAL, params=("data",), inputs=()), "search/tiny", "gmdgm", 0)
     finish(job)
     told = {"seed": 0, "failed_in_epoch": 0, "images_seen": 900}
     write_csv(job.outputs[0], [told | {"rung": r, "main": int(r == 3), "knn": r / 7} for r in (2, 3)])
