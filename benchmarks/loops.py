@@ -54,8 +54,8 @@ def ours(case: Case) -> Epoch:
     method, params = copy(case.method), case.method.params
     device = settle(params.training)
     method.model = built(method).to(device.torch)
-    settings = params.training, params.objective, 0, device, Job("benchmark", Path("no checkpoint"), {})
-    trainer = Trainer(method.model, method.loss, case.images.to(device.torch), *settings)
+    job = Job("benchmark", Path("no checkpoint"), {})
+    trainer = Trainer(method.model, method.loss, case.images.to(device.torch), params, 0, device, job)
     return lambda: trainer._epoch(0)
 
 

@@ -1,6 +1,5 @@
 """All that an MLflow store shows, ids and times aside, so that two stores can be compared."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,13 +8,10 @@ from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
 
-Runs = dict[str, dict[str, Any]]
-"""What each run shows, by experiment and name: status, params, tags, points (in order of logging) and files."""
 
-
-def dump(folder: Path) -> Runs:
-    """Return the runs in the store of a project's folder; deleted ones are left out, two of a name refused."""
-    runs: Runs = {}
+def dump(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what each run in the store of a project's folder shows, by experiment and name."""
+    runs: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as other:
         # A file that MLflow has not seen: it keeps connections to what was under the same name before.
         client = MlflowClient(tracking_uri=f"sqlite:///{shutil.copy(folder / 'mlflow.db', other)}")
@@ -34,18 +30,3 @@ def dump(folder: Path) -> Runs:
                     "files": {path.relative_to(root).as_posix(): path.read_bytes() for path in files},
                 }
     return runs
-
-
-def set_aside(folder: Path, to: Path) -> None:
-    """Move what there is of the store of a project's folder, artifacts too, into another folder of the same disk."""
-    to.mkdir(parents=True, exist_ok=True)
-    for path in (*folder.glob("mlflow.db*"), *folder.glob("mlartifacts")):
-        os.replace(path, to / path.name)
-
-
-def differences(one: Runs, other: Runs) -> list[str]:
-    """Return a line for every run, and every part of a run, in which the two differ."""
-    lines = [f"{name} is in one of them only" for name in sorted(one.keys() ^ other.keys())]
-    for name in sorted(one.keys() & other.keys()):
-        lines += [f"{name}: {part} differ" for part in one[name] if one[name][part] != other[name][part]]
-    return lines

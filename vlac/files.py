@@ -1,11 +1,15 @@
 """Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes."""
 
+import csv
 import errno
 import glob
 import hashlib
+import io
 import json
+import math
+import numbers
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -73,9 +77,27 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, json_bytes(content))
 
 
-def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write `table` without its index, six significant digits, `\\n` line ends, atomically."""
-    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Collection[str] = ()) -> None:
+    """Write rows as CSV, atomically: floats with six significant digits, None and NaN empty, `\\n` line ends.
+
+    Args:
+        path: the file.
+        rows: values by column; a row may lack some.
+        columns: the columns in order; without them, those of the rows in the order of their first appearance.
+    """
+    rows = list(rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    columns = columns or dict.fromkeys(name for row in rows for name in row)
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+    write_text(path, buffer.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
+        return value
+    return "" if value != value else f"{value:.6g}"
 
 
 def read_json(path: Path) -> Any:
@@ -102,12 +124,26 @@ def read_csv(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     return table
 
 
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Return the rows of a CSV file of numbers, by column; an empty cell is NaN. Costs no import of pandas.
+
+    Raises:
+        VlacError: the file is missing, unreadable or no CSV, or a number is none.
+    """
+
+    def parse() -> list[dict[str, float]]:
+        header, *lines = csv.reader(path.read_text().splitlines())
+        return [{name: float(cell or math.nan) for name, cell in zip(header, line, strict=True)} for line in lines]
+
+    return _read(path, parse)
+
+
 def _read(path: Path, parse: Callable[[], Content]) -> Content:
     try:
         return parse()
     except FileNotFoundError:
         raise VlacError(f"{path} is missing.", "Run its stage: `python -m vlac plan` lists them.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run its stage again.") from None
 
 

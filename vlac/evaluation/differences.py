@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vlac.errors import VlacError
-
 PARTITIONS = 200_000
 """Most partitions of two models' seeds that the exact permutation test goes through; ten seeds each have 184,756."""
 
@@ -21,7 +19,6 @@ class Difference:
     """One model against another, over independent trainings.
 
     Attributes:
-        first, second: names of the models.
         difference: mean of the first minus mean of the second.
         interval: limits of the 95 % confidence interval of Welch's t-test, for this pair alone; None without spread.
         welch: its two-sided p; None where neither model has any spread.
@@ -40,35 +37,14 @@ class Difference:
 
 
 def differences(scores: Mapping[str, Sequence[float]]) -> list[Difference]:
-    """Test every pair of models, in the order of `scores`, which gives the scores of each model's seeds.
-
-    Raises:
-        VlacError: a model has fewer than two scores, or one that is not finite.
-    """
-    for name, values in scores.items():
-        if len(values) < 2 or not np.isfinite(values).all():
-            raise VlacError(
-                f"The scores of {name} ({', '.join(map(str, values))}) cannot be tested.",
-                "Give finite scores of at least two seeds.",
-            )
-    pairs = list(itertools.combinations(scores, 2))
-    samples = {name: np.asarray(values, dtype=float) for name, values in scores.items()}
-    welch = [_welch(samples[first], samples[second]) for first, second in pairs]
-    permutation = [_permutation(samples[first], samples[second]) for first, second in pairs]
-    welch_holm, permutation_holm = holm([p for p, _ in welch]), holm(permutation)
-    return [
-        Difference(
-            first=first,
-            second=second,
-            difference=float(samples[first].mean() - samples[second].mean()),
-            interval=welch[index][1],
-            welch=welch[index][0],
-            permutation=permutation[index],
-            welch_holm=welch_holm[index],
-            permutation_holm=permutation_holm[index],
-        )
-        for index, (first, second) in enumerate(pairs)
-    ]
+    """Test every pair of models, in the order of `scores`: finite scores of at least two seeds of each model."""
+    names = list(itertools.combinations(scores, 2))
+    pairs = [(np.asarray(scores[first], float), np.asarray(scores[second], float)) for first, second in names]
+    welch, intervals = zip(*(_welch(*pair) for pair in pairs), strict=True)
+    permutation = [_permutation(*pair) for pair in pairs]
+    means = [float(first.mean() - second.mean()) for first, second in pairs]
+    columns = means, intervals, welch, permutation, holm(welch), holm(permutation)
+    return [Difference(*name, *values) for name, *values in zip(names, *columns, strict=True)]
 
 
 def least_p(seeds: int) -> float:

@@ -1,11 +1,11 @@
 """Which aspect of the images each rung clusters by, measured against true factors."""
 
-import numpy as np
-import pandas as pd
+from typing import Any
 
-from vlac.errors import VlacError
+import numpy as np
+
+from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
 from vlac.evaluation.metrics import Labels, chance, nmi
-from vlac.evaluation.probing import Points, check_codes, common_scale, nearest_neighbours, varies
 
 
 def rung_factor_matrix(
@@ -19,61 +19,52 @@ def rung_factor_matrix(
     seed: int,
     fit_limit: int | None = None,
     test_limit: int | None = None,
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Measure every rung against every true factor.
 
     Args:
-        fit_means, test_means: codes by rung, float (N, d) of the train images and (M, d) of the test images; empty for
-            a method that has none.
+        fit_means, test_means: codes by rung, float (N, d) of train and (M, d) of test images; empty for a method that
+            has none.
         fit_factors, test_factors: true factors by name, integer category per image, (N,) and (M,).
         test_y: clusters of the test images by rung, integers (M,), of the rungs that have any.
-        neighbours: how many nearest neighbours vote.
-        seed: fixes the subsets.
-        fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a seeded
-            permutation; None uses all.
+        fit_limit, test_limit: use at most so many codes to fit and to score the vote, the first of a permutation by
+            `seed`; None uses all.
 
     Returns:
-        Columns rung (int), factor, measure, value; sorted by rung, then in the order of `test_factors`, with measure
+        Rows of rung (int), factor, measure and value; sorted by rung, then in the order of `test_factors`, with measure
         nmi: mutual information of the rung's clusters and the factor, over the arithmetic mean of their entropies, on
             all test images (rungs with clusters alone);
         knn: accuracy of the factor on test images by vote of the nearest train codes (rungs with codes alone);
         chance: share of the factor's largest category over all test images, beside every knn: its floor.
 
     Raises:
-        VlacError: rungs or factors that differ between fit and test, codes that hold NaN or infinity, or shapes that
-            disagree.
+        VlacError: codes that hold NaN or infinity.
     """
-    if fit_means.keys() != test_means.keys():
-        raise VlacError(
-            f"The rungs differ: {sorted(fit_means)} to fit, {sorted(test_means)} to score.",
-            "Compute all codes with the same model.",
-        )
-    if not fit_factors or fit_factors.keys() != test_factors.keys():
-        raise VlacError(
-            f"The factors differ: {sorted(fit_factors)} to fit, {sorted(test_factors)} to score.",
-            "Prepare both splits with the same command.",
-        )
     generator = np.random.default_rng(seed)
     names = list(test_factors)
     fit_table = np.stack([fit_factors[name] for name in names], axis=1)
     test_table = np.stack([test_factors[name] for name in names], axis=1)
     fit_chosen = generator.permutation(len(fit_table))[:fit_limit]
     test_chosen = generator.permutation(len(test_table))[:test_limit]
-    rows: list[tuple[int, str, str, float]] = []
+    rows: list[dict[str, Any]] = []
+
+    def add(rung: int, factor: str, measure: str, value: float) -> None:
+        rows.append({"rung": rung, "factor": factor, "measure": measure, "value": value})
+
     for rung in sorted({*test_means, *test_y}):
         hits = None
         if rung in test_means:
-            check_codes(fit_means[rung], fit_table)
-            check_codes(test_means[rung], test_table)
+            refuse_non_finite(fit_means[rung])
+            refuse_non_finite(test_means[rung])
             fit, codes = fit_means[rung][fit_chosen], test_means[rung][test_chosen]
             hits = (_vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]).mean(axis=0)
         for index, name in enumerate(names):
             if rung in test_y:
-                rows.append((rung, name, "nmi", nmi(test_y[rung], test_factors[name])))
+                add(rung, name, "nmi", nmi(test_y[rung], test_factors[name]))
             if hits is not None:
-                rows.append((rung, name, "knn", float(hits[index])))
-                rows.append((rung, name, "chance", chance(test_factors[name])))
-    return pd.DataFrame(rows, columns=["rung", "factor", "measure", "value"])
+                add(rung, name, "knn", float(hits[index]))
+                add(rung, name, "chance", chance(test_factors[name]))
+    return rows
 
 
 def _vote(fit_codes: Points, fit_table: Labels, codes: Points, neighbours: int) -> Labels:
@@ -82,6 +73,4 @@ def _vote(fit_codes: Points, fit_table: Labels, codes: Points, neighbours: int) 
         largest = [np.bincount(column).argmax() for column in fit_table.T]
         return np.tile(np.array(largest, dtype=np.int64), (len(codes), 1))
     fit_codes, codes = common_scale(fit_codes, codes)
-    # scikit-learn takes a single factor as (N,) and warns at (N, 1).
-    fit_labels = fit_table[:, 0] if fit_table.shape[1] == 1 else fit_table
-    return nearest_neighbours(fit_codes, fit_labels, codes, neighbours).reshape(len(codes), -1)
+    return nearest_neighbours(fit_codes, fit_table, codes, neighbours)

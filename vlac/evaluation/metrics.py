@@ -12,32 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-
-from vlac.errors import VlacError
 
 Labels = NDArray[np.integer[Any]]
 
 
 def contingency(y: Labels, t: Labels, K: int, T: int) -> NDArray[np.int64]:
-    """Count the images of every cluster and class: int64 (K, T).
-
-    Raises:
-        VlacError: no images, `y` and `t` of different lengths, or an index out of range.
-    """
-    if y.shape != t.shape or y.ndim != 1 or y.size == 0:
-        raise VlacError(
-            f"Clusters of shape {y.shape} cannot be scored against classes of shape {t.shape}.",
-            "Give one cluster and one class per image, for at least one image.",
-        )
-    for name, values, size in (("Cluster", y, K), ("Class", t, T)):
-        if values.min() < 0 or values.max() >= size:
-            raise VlacError(
-                f"{name} indices lie between {values.min()} and {values.max()}, but must lie between 0 and {size - 1}.",
-                "Score a model with the params and the data that it was trained with.",
-            )
-    pairs = y.astype(np.int64) * T + t.astype(np.int64)
+    """Count the images of every cluster and class: int64 (K, T)."""
+    pairs = y.astype(np.int64) * T + t
     return np.bincount(pairs, minlength=K * T).reshape(K, T).astype(np.int64)
 
 
@@ -68,24 +49,49 @@ def hungarian_accuracy(y: Labels, t: Labels, K: int, T: int) -> float:
 
     With K > T the images of K - T clusters count as wrong, so this is never above equation (10).
     """
+    from scipy.optimize import linear_sum_assignment
+
     counts = contingency(y, t, K, T)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     return float(counts[rows, columns].sum() / y.size)
 
 
 def nmi(y: Labels, t: Labels) -> float:
-    """Return the mutual information of `y` and `t` over the arithmetic mean of their entropies, between 0 and 1."""
-    return float(normalized_mutual_info_score(t, y))
+    """Return the mutual information of `y` and `t` over the arithmetic mean of their entropies, between 0 and 1.
+
+    It is 1 where neither splits the images.
+    """
+    joint = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1) / y.size
+    p_y, p_t = joint.sum(axis=1), joint.sum(axis=0)
+    row, column = np.nonzero(joint)
+    p = joint[row, column]
+    information = float(p @ (np.log(p) - np.log(p_y[row]) - np.log(p_t[column])))
+    mean_entropy = (_entropy(p_y) + _entropy(p_t)) / 2
+    return max(0.0, information) / mean_entropy if mean_entropy else 1.0
+
+
+def _entropy(p: NDArray[np.float64]) -> float:
+    return float(-(p[p > 0] @ np.log(p[p > 0])))
 
 
 def ari(y: Labels, t: Labels) -> float:
     """Return the Rand index of `y` and `t` adjusted for chance: 1 for equal partitions, about 0 for random ones."""
-    return float(adjusted_rand_score(t, y))
+    counts = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1)
+    # Pairs of images that are together in both, in y and in t, of all; exact, as Python's integers are.
+    both, in_y, in_t = (_pairs(each) for each in (counts, counts.sum(axis=1), counts.sum(axis=0)))
+    every = _pairs(np.array([y.size]))
+    if both == in_y == in_t:
+        return 1.0
+    return 2 * (both * every - in_y * in_t) / ((in_y + in_t) * every - 2 * in_y * in_t)
 
 
-def clusters_in_use(y: Labels, K: int, share: float = 0.0) -> int:
-    """Count the clusters that hold more than `share` of the scored images; by default, at least one of them."""
-    return int(np.sum(np.bincount(y, minlength=K) > share * y.size))
+def _pairs(sizes: NDArray[np.int64]) -> int:
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def clusters_in_use(y: Labels) -> int:
+    """Count the clusters that hold at least one of the scored images."""
+    return len(np.unique(y))
 
 
 def chance(t: Labels) -> float:
@@ -107,15 +113,9 @@ def chance_random(t: Labels, K: int, draws: int = 1000, seed: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Clustering:
-    """What a metric is computed from.
+    """What a metric is computed from: clusters y and classes t of images, and how many of both there are."""
 
-    Attributes:
-        y_train, t_train: clusters and classes of the train images, used for nothing but the mapping of `acc`.
-        y_test, t_test: clusters and classes of the scored images.
-        K, T: number of clusters and of classes.
-    """
-
-    y_train: Labels
+    y_train: Labels  # used for nothing but the mapping of `acc`, as t_train
     t_train: Labels
     y_test: Labels
     t_test: Labels
@@ -125,18 +125,11 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Metric:
-    """A score.
+    """A score: `of` computes it."""
 
-    Attributes:
-        name: its column in scores.csv.
-        header: its column in the table; "" for a level of chance, which the notes give.
-        decimals: how many the table shows.
-        of: computes it.
-    """
-
-    name: str
-    header: str
-    decimals: int
+    name: str  # its column in scores.csv
+    header: str  # its column in the table; "" for a level of chance, which the notes give
+    decimals: int  # how many the table shows
     of: Callable[[Clustering], float]
 
 
@@ -151,7 +144,7 @@ METRICS = (
     Metric("hungarian", "Hungarian", 3, lambda c: hungarian_accuracy(c.y_test, c.t_test, c.K, c.T)),
     Metric("nmi", "NMI", 3, lambda c: nmi(c.y_test, c.t_test)),
     Metric("ari", "ARI", 3, lambda c: ari(c.y_test, c.t_test)),
-    Metric("clusters_in_use", "In use", 1, lambda c: float(clusters_in_use(c.y_test, c.K))),
+    Metric("clusters_in_use", "In use", 1, lambda c: float(clusters_in_use(c.y_test))),
     Metric("chance", "", 3, lambda c: chance(c.t_test)),
     Metric("chance_random", "", 3, lambda c: chance_random(c.t_test, c.K)),
 )
@@ -161,9 +154,5 @@ SHOWN = tuple(metric for metric in METRICS if metric.header)
 
 
 def score(clustering: Clustering, metrics: tuple[Metric, ...] = METRICS) -> dict[str, float]:
-    """Return the metrics by name.
-
-    Raises:
-        VlacError: as `contingency`.
-    """
+    """Return the metrics by name."""
     return {metric.name: metric.of(clustering) for metric in metrics}

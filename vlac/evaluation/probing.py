@@ -5,25 +5,21 @@ split. Codes are compared in their own units: one common shift and one common sc
 dimension that the ladder left unused stays small and counts for little.
 """
 
+from __future__ import annotations
+
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler
 
 from vlac.errors import VlacError
+from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
 from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
 
-MEASURES = ("knn", "linear", "gmm_purity", "kmeans_purity")
+if TYPE_CHECKING:
+    import pandas as pd
 
-Points = NDArray[np.floating[Any]]
+MEASURES = ("knn", "linear", "gmm_purity", "kmeans_purity")
 
 
 def probe_codes(
@@ -43,7 +39,6 @@ def probe_codes(
         fit_codes, holdout_codes: posterior means, float (N, d) and (M, d).
         fit_labels, holdout_labels: true classes 0..T-1, integers (N,) and (M,).
         K: components of the Gaussian mixture and of k-means; fewer are used if there are fewer distinct codes.
-        neighbours: how many nearest neighbours vote.
         seed: fixes the subset, the mixture and k-means; equal arguments give equal results.
         fit_limit: fit on at most so many codes, the first of a seeded permutation; None fits on all.
 
@@ -57,10 +52,14 @@ def probe_codes(
         Codes that are constant over the fit set carry nothing: every measure is then the share of its largest class.
 
     Raises:
-        VlacError: codes that hold NaN or infinity, shapes that disagree, or fit labels of a single class.
+        VlacError: codes that hold NaN or infinity, or fit labels of a single class.
     """
-    check_codes(fit_codes, fit_labels)
-    check_codes(holdout_codes, holdout_labels)
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    refuse_non_finite(fit_codes)
+    refuse_non_finite(holdout_codes)
     chosen = np.random.default_rng(seed).permutation(len(fit_codes))[:fit_limit]
     fit_codes, fit_labels = fit_codes[chosen], fit_labels[chosen]
     if fit_labels.min() == fit_labels.max():
@@ -89,15 +88,9 @@ def best_rung(scores: pd.DataFrame) -> int:
 
     That is what VLAC does with the rung. Equal means go to the deeper rung, where the paper expects digit identity.
 
-    Args:
-        scores: a row per probe seed and rung, with columns seed, rung, knn, linear, gmm_purity, kmeans_purity.
-
     Raises:
-        VlacError: a missing column, no rows, an unscored row, or rungs that were not all probed with the same seeds.
+        VlacError: no rows, an unscored row, or rungs that were not all probed with the same seeds.
     """
-    missing = {"seed", "rung", "gmm_purity"} - set(scores.columns)
-    if missing:
-        raise VlacError(f"The probe scores have no column {', '.join(sorted(missing))}.", "Run the probe again.")
     probed = scores.pivot_table(index="rung", columns="seed", values="gmm_purity", aggfunc="count", dropna=False)
     if probed.empty or not (probed == 1).to_numpy().all():
         raise VlacError("The probe scores do not hold one row for every seed and rung.", "Run the probe again.")
@@ -106,52 +99,16 @@ def best_rung(scores: pd.DataFrame) -> int:
     return int(means.index[means == means.max()].max())
 
 
-def check_codes(codes: Points, labels: Labels) -> None:
-    """Refuse codes that are not finite, or not one row for every row of `labels`."""
-    if codes.ndim != 2 or len(codes) != len(labels) or codes.size == 0:
-        raise VlacError(
-            f"Codes of shape {codes.shape} cannot be probed for labels of shape {labels.shape}.",
-            "Give one row of codes per labelled image, for at least one image.",
-        )
-    if not np.isfinite(codes).all():
-        raise VlacError("The codes hold NaN or infinity.", "Train the model again, with a smaller learning rate.")
-
-
-def varies(codes: Points) -> bool:
-    """Tell whether any two rows of `codes` differ."""
-    return bool(np.ptp(codes, axis=0).any())
-
-
-def common_scale(fit_codes: Points, codes: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shift and scale both sets alike, to mean 0 and standard deviation 1 of the widest dimension of `fit_codes`.
-
-    Distances keep their proportions. The mixture's floor under its variances becomes relative to the codes' spread,
-    and squares of codes far from the origin lose no digits.
-    """
-    centre = fit_codes.mean(axis=0, dtype=np.float64)
-    scale = fit_codes.std(axis=0, dtype=np.float64).max()
-    return (fit_codes - centre) / scale, (codes - centre) / scale
-
-
-def nearest_neighbours(fit_codes: Points, fit_labels: Labels, codes: Points, neighbours: int) -> Labels:
-    """Label every row of `codes` by the vote of its nearest rows of `fit_codes`; ties go to the smaller label.
-
-    `fit_labels` may be (N,), or (N, F) for F factors at once: one search then serves them all.
-    """
-    voters = KNeighborsClassifier(min(neighbours, len(fit_codes)), algorithm="brute", n_jobs=1)
-    predicted: Labels = voters.fit(fit_codes, fit_labels).predict(codes)
-    return predicted
-
-
 def _linear(fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels) -> float:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(fit_codes)
     regression = LogisticRegression(max_iter=300).fit(scaler.transform(fit_codes), fit_labels)
     return float(regression.score(scaler.transform(codes), labels))
 
 
-def _purity(
-    model: KMeans | GaussianMixture, K: int, fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels
-) -> float:
+def _purity(model: Any, K: int, fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels) -> float:
     y = model.fit_predict(fit_codes)
     mapping = majority_mapping(y, fit_labels, K, int(fit_labels.max()) + 1)
     return accuracy(model.predict(codes), labels, mapping)

@@ -33,19 +33,14 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Codes:
-    """What a trained method says of N images.
+    """What a trained method says of N images, by rung; a method without rungs has rung 1 alone."""
 
-    Attributes:
-        y: by rung, int64 (N,), the cluster of each image, counted from 0. A method without rungs has rung 1 alone.
-        q: by rung, float32 (N, K), q(y given x), where the method has probabilities.
-        mean: by rung, float32 (N, d), the code of each image (posterior mean of z), where the method has codes.
-        features: float32 (N, size), what else the method's own `clusterings` need; None for most.
-    """
-
-    y: dict[int, np.ndarray]
-    q: dict[int, np.ndarray] = field(default_factory=dict)
-    mean: dict[int, np.ndarray] = field(default_factory=dict)
-    features: np.ndarray | None = None
+    y: dict[int, np.ndarray]  # int64 (N,), the cluster of each image, counted from 0
+    q: dict[int, np.ndarray] = field(default_factory=dict)  # float32 (N, K), q(y given x), if there are probabilities
+    mean: dict[int, np.ndarray] = field(
+        default_factory=dict
+    )  # float32 (N, d), posterior means of z, if there are codes
+    features: np.ndarray | None = None  # float32 (N, size), what else the method's own `clusterings` need
 
 
 Row = dict[str, float]
@@ -54,21 +49,13 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Job:
-    """What the pipeline gives a training beside images and seed.
+    """What the pipeline gives a training beside images and seed."""
 
-    Attributes:
-        name: the model's name in params.yaml, for log lines.
-        checkpoint: where an unfinished training is kept; whoever started it deletes the file after the result is saved.
-        identity: hashes of parameters, code and data; a checkpoint of another identity is refused.
-        resumed: told once, before the first epoch, the rows of the epochs that a checkpoint holds.
-        epoch: told of every epoch that is done.
-    """
-
-    name: str
-    checkpoint: Path
-    identity: dict[str, str]
-    resumed: Callable[[list[Row]], None] = lambda rows: None
-    epoch: Callable[[Row], None] = lambda row: None
+    name: str  # the model's name in params.yaml, for log lines
+    checkpoint: Path  # of the unfinished training; whoever started it deletes the file after the result is saved
+    identity: dict[str, str]  # hashes of parameters, code and data; a checkpoint of another identity is refused
+    resumed: Callable[[list[Row]], None] = lambda rows: None  # told once, before all, the rows that a checkpoint holds
+    epoch: Callable[[Row], None] = lambda row: None  # told of every epoch that is done
 
 
 class Method(ABC):

@@ -24,18 +24,14 @@ class Method(LadderMethod):
 
     @property
     def K(self) -> dict[int, int]:
-        """Clusters of the one rung."""
         return {self.rung: self.settings.K}
 
     def shape(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Return K and the size of z of the one rung."""
         return self.K, {self.rung: self.settings.z}
 
     def label(self) -> str:
-        """Return the name and K."""
         return f"GM-DGM, K = {self.settings.K}"
 
     def protocol(self) -> list[str]:
-        """Return how it is trained, and what it is built of."""
         built = f"The sub-networks of rung {self.rung} alone, with a z of size {self.settings.z}."
         return [*super().protocol(), built]

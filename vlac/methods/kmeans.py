@@ -26,7 +26,6 @@ class Method(base.Method):
 
     @property
     def K(self) -> dict[int, int]:
-        """Clusters of the one rung."""
         return {1: self.settings.K}
 
     def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
@@ -43,21 +42,17 @@ class Method(base.Method):
         return base.Codes({1: pairwise_distances_argmin(pixels(images), self.centres)})
 
     def state(self) -> dict[str, Any]:
-        """Return the centres."""
         import torch
 
         return {"centres": torch.from_numpy(self.centres)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over the centres."""
         self.centres = state["centres"].numpy().reshape(self.settings.K, 32 * 32 * 3)
 
     def label(self) -> str:
-        """Return the name and K."""
         return f"k-means on pixels, K = {self.settings.K}"
 
     def protocol(self) -> list[str]:
-        """Return how the centres are fitted."""
         return ["k-means (Lloyd's algorithm, one k-means++ start) on the pixels of all training images."]
 
 

@@ -31,13 +31,11 @@ class Method(LadderMethod):
 
     @classmethod
     def rung_of(cls, settings: Any) -> int:
-        """Return the rung of the largest mixture."""
         K: list[int] = settings.K
         return K.index(max(K)) + 1
 
     @property
     def K(self) -> dict[int, int]:
-        """Clusters of every rung that has a mixture, by rung."""
         K = dict(enumerate(self.settings.K, start=1))
         largest = self.rung_of(self.settings)
         rung = self.rung or largest
@@ -45,14 +43,11 @@ class Method(LadderMethod):
         return {rung: clusters for rung, clusters in K.items() if clusters > 1}
 
     def shape(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Return K_l and the size of z_l of all rungs."""
         z = dict(enumerate(self.params.network.z, start=1))
         return dict.fromkeys(z, 1) | self.K, z
 
     def label(self) -> str:
-        """Return the name and K."""
         return f"VLAC, K = ({', '.join(str(self.K.get(rung, 1)) for rung in range(1, len(self.settings.K) + 1))})"
 
     def protocol(self) -> list[str]:
-        """Return how it is trained, and the sizes of z."""
         return [*super().protocol(), f"Sizes of z_1 to z_4: {', '.join(map(str, self.params.network.z))}."]

@@ -22,14 +22,11 @@ class Method(LadderMethod):
 
     @property
     def K(self) -> dict[int, int]:
-        """No rung has a mixture."""
         return {}
 
     def shape(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Return K_l = 1 and the size of z_l of all rungs."""
         z = dict(enumerate(self.params.network.z, start=1))
         return dict.fromkeys(z, 1), z
 
     def label(self) -> str:
-        """Return the name."""
         return "VLAE"

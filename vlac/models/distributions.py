@@ -11,14 +11,7 @@ MIN_STD = 1e-3
 
 
 def gaussian_kl(mean_q: Tensor, std_q: Tensor, mean_p: Tensor, std_p: Tensor) -> Tensor:
-    """Return KL(N(mean_q, std_q^2) || N(mean_p, std_p^2)) between diagonal Gaussians, summed over the last axis.
-
-    Args:
-        mean_q, std_q, mean_p, std_p: float (..., d), broadcast against each other; standard deviations above 0.
-
-    Returns:
-        Float (...), at least 0.
-    """
+    """Return KL(N(mean_q, std_q^2) || N(mean_p, std_p^2)), diagonal; float (..., d), broadcast, to (...)."""
     ratio = (std_q / std_p).square()
     distance = ((mean_q - mean_p) / std_p).square()
     return 0.5 * (ratio + distance - 1 - ratio.log()).sum(-1)
@@ -30,10 +23,7 @@ def uniform_kl(log_q: Tensor) -> Tensor:
 
 
 def gumbel_softmax(log_q: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return a relaxed one-hot sample of Cat(q), float (..., K), by the Gumbel-softmax trick (Jang et al., 2017).
-
-    The sample tends to an exact one-hot sample as the temperature falls to 0.
-    """
+    """Return a relaxed one-hot sample of Cat(q), float (..., K), by the Gumbel-softmax trick (Jang et al., 2017)."""
     exponential = torch.empty_like(log_q).exponential_(generator=generator)
     gumbel = -exponential.clamp_min(1e-20).log()
     return ((log_q + gumbel) / temperature).softmax(-1)
@@ -42,13 +32,10 @@ def gumbel_softmax(log_q: Tensor, temperature: float, generator: torch.Generator
 class Prior(nn.Module):
     """p(z_l given y_l): K diagonal Gaussians over R^d with p(y) = 1/K, learnt; a standard normal where K = 1.
 
-    Attributes:
-        mean: float (K, d); learnt if K > 1, else zeros.
-        std: float (K, d), above 0; learnt if K > 1, else ones.
+    `mean` and `std` are float (K, d).
     """
 
     mean: Tensor
-    unit: Tensor
 
     def __init__(self, K: int, d: int) -> None:
         super().__init__()
@@ -59,12 +46,10 @@ class Prior(nn.Module):
             self.raw_std = nn.Parameter(torch.full((K, d), 0.5413))
         else:
             self.register_buffer("mean", torch.zeros(1, d))
-            self.register_buffer("unit", torch.ones(1, d), persistent=False)
 
     @property
     def std(self) -> Tensor:
-        """Standard deviations, float (K, d)."""
-        return F.softplus(self.raw_std) + MIN_STD if self.K > 1 else self.unit
+        return F.softplus(self.raw_std) + MIN_STD if self.K > 1 else torch.ones_like(self.mean)
 
     def sample(self, n: int, component: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return n samples of z, float (n, d): of one component (counted from 0), or of the whole mixture."""

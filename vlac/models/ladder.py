@@ -13,23 +13,14 @@ from vlac.models.networks import Block, Climb, Render, rung_features
 
 @dataclass(frozen=True)
 class Spec:
-    """The shape of a ladder: enough to build it again beside a file of weights.
+    """The shape of a ladder: enough to rebuild it beside a file of weights."""
 
-    Attributes:
-        K: clusters per active rung, by rung (1..L from the pixels); 1 = standard normal prior, no mixture.
-        z: size of z_l per active rung.
-        channels: feature maps of trunk 1 to 3.
-        hidden: width of the fully connected layers of rung 4.
-        likelihood: "gaussian" or "laplace".
-        scale: standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1].
-    """
-
-    K: dict[int, int]
-    z: dict[int, int]
-    channels: tuple[int, int, int]
-    hidden: int
-    likelihood: str
-    scale: float
+    K: dict[int, int]  # clusters per active rung, by rung (1..L from the pixels); 1 = standard normal prior, no mixture
+    z: dict[int, int]  # size of z_l per active rung
+    channels: tuple[int, int, int]  # feature maps of trunk 1 to 3
+    hidden: int  # width of the fully connected layers of rung 4
+    likelihood: str  # "gaussian" or "laplace"
+    scale: float  # standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1]
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -110,12 +101,14 @@ class Ladder(nn.Module):
     All rungs with K_l = 1 is the VLAE; all rungs with some K_l > 1 is VLAC; one rung alone is the GM-DGM.
 
     Attributes:
+        K, rungs, mixture_rungs, main_rung: those of the spec.
         priors: p(z_l given y_l) of each active rung, by the rung's number as text.
     """
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.K, self.rungs = spec, spec.K, spec.rungs
+        self.mixture_rungs, self.main_rung = spec.mixture_rungs, spec.main_rung
         top = max(spec.rungs)
         self.trunk, self.features, self.heads = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.priors, self.side, self.climbs = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
@@ -132,26 +125,6 @@ class Ladder(nn.Module):
             self.climbs[str(rung)] = Climb(rung, spec.z.get(rung), rung < top, spec.channels, spec.hidden)
         self.render = Render(spec.channels[0])
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def rungs(self) -> tuple[int, ...]:
-        """Active rungs, from the pixels upwards."""
-        return self.spec.rungs
-
-    @property
-    def K(self) -> dict[int, int]:
-        """Clusters per active rung."""
-        return self.spec.K
-
-    @property
-    def mixture_rungs(self) -> tuple[int, ...]:
-        """Rungs whose prior is a mixture."""
-        return self.spec.mixture_rungs
-
-    @property
-    def main_rung(self) -> int:
-        """The rung whose clusters are scored."""
-        return self.spec.main_rung
 
     def prior(self, rung: int) -> Prior:
         """Return p(z_l given y_l) of a rung."""
@@ -187,9 +160,8 @@ class Ladder(nn.Module):
             generator: source of the Gumbel noise.
             log_q: log q(y_l given x), float (B, K_l), of rungs whose clusters come from elsewhere than h_l.
         """
-        given = log_q or {}
+        given, below = log_q or {}, x
         posteriors: dict[int, Posterior] = {}
-        below = x
         for rung in range(1, max(self.rungs) + 1):
             if rung in self.spec.K:
                 h = self.features[str(rung)](below)

@@ -53,11 +53,7 @@ class LadderMethod(Method):
         return Ladder(Spec(**spec))
 
     def fit(self, images: np.ndarray, seed: int, job: Job) -> list[Row]:
-        """Train the ladder; as in `Method`.
-
-        Raises:
-            VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
-        """
+        """Train the ladder; raises what `Trainer` and `settle` raise."""
         import torch
 
         from vlac.training.device import keep_freed_memory, settle
@@ -70,8 +66,7 @@ class LadderMethod(Method):
         torch.manual_seed(seed)
         self.model = self.build(asdict(self.spec())).to(device.torch)
         self.initialise()
-        settings = self.params.training, self.params.objective
-        return Trainer(self.model, self.loss, on_device, *settings, seed, device, job).run()
+        return Trainer(self.model, self.loss, on_device, self.params, seed, device, job).run()
 
     def prepare(self, images: Tensor, seed: int, device: Device, job: Job) -> Job:
         """Learn what the ladder's training rests on, and return the job with that in its identity."""
@@ -81,14 +76,7 @@ class LadderMethod(Method):
         """Change the weights that a ladder starts with."""
 
     def loss(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> tuple[Tensor, Bound]:
-        """Return what an update minimises, a scalar, and the terms of Eq. (9) behind it.
-
-        Args:
-            chosen: which training images the batch holds, int64 (B,).
-            x: the batch, float (B, 3, 32, 32) in [0, 1].
-            at: temperature and weights of this update.
-            generator: source of all noise.
-        """
+        """Return what an update minimises, and the terms of Eq. (9) behind it: a `Loss` of the trainer."""
         from vlac.models.objective import bound
 
         posteriors = self.model.encode(x, at.temperature, generator)
@@ -126,12 +114,11 @@ class LadderMethod(Method):
         return self.model.encode(x), None
 
     def state(self) -> dict[str, Any]:
-        """Return the ladder's spec and weights."""
         weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         return {"spec": asdict(self.model.spec), "weights": weights}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned; the model is then on the CPU, in evaluation mode."""
+        """Take over what `state` returned, on the CPU and in evaluation mode."""
         import torch
 
         spec, weights = state["spec"], state["weights"]
@@ -144,7 +131,6 @@ class LadderMethod(Method):
         self.rung = self.model.main_rung
 
     def protocol(self) -> list[str]:
-        """Return how a ladder is trained."""
         training, objective, likelihood = self.params.training, self.params.objective, self.params.likelihood
         kl_z = {
             "enumerated": "KL of z_l summed exactly over the rung's own y_l (lower variance than the paper's sample)",

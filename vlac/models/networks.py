@@ -16,35 +16,26 @@ SLOPE = 0.1
 
 def conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """Return a convolution that keeps (stride 1) or halves (stride 2) height and width, normalised and rectified."""
-    kernel = 4 if stride == 2 else 3
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(SLOPE, inplace=True),
-    )
+    layer = nn.Conv2d(inputs, outputs, 4 if stride == 2 else 3, stride, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE, inplace=True))
 
 
 def deconv(inputs: int, outputs: int) -> nn.Sequential:
     """Return a transposed convolution that doubles height and width, normalised and rectified."""
-    return nn.Sequential(
-        nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(SLOPE, inplace=True),
-    )
+    layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE, inplace=True))
 
 
 def dense(inputs: int, outputs: int) -> nn.Sequential:
     """Return a fully connected layer, normalised and rectified."""
-    return nn.Sequential(
-        nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.LeakyReLU(SLOPE, inplace=True)
-    )
+    layer = nn.Linear(inputs, outputs, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm1d(outputs), nn.LeakyReLU(SLOPE, inplace=True))
 
 
 class Flatten(nn.Module):
     """(B, C, H, W) to (B, H W C), the order of channels-last memory, so that nothing is copied in either pass."""
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Return the flat features."""
         return planes.permute(0, 2, 3, 1).flatten(1)
 
 
@@ -56,7 +47,6 @@ class Unflatten(nn.Module):
         self.channels, self.size = channels, size
 
     def forward(self, flat: Tensor) -> Tensor:
-        """Return the feature maps."""
         return flat.unflatten(1, (self.size, self.size, self.channels)).permute(0, 3, 1, 2)
 
 
@@ -110,14 +100,10 @@ class Climb(nn.Module):
         if rung >= 3:
             width += z or 0
         elif z is not None:
-            plane = {2: (c2, 8), 1: (c1, 16)}[rung]
-            self.lift = nn.Sequential(
-                nn.Linear(z, plane[0] * plane[1] ** 2, bias=False),
-                Unflatten(*plane),
-                nn.BatchNorm2d(plane[0]),
-                nn.LeakyReLU(SLOPE, inplace=True),
-            )
-            width += plane[0]
+            maps, size = {2: (c2, 8), 1: (c1, 16)}[rung]
+            plane = nn.Sequential(nn.Linear(z, maps * size**2, bias=False), Unflatten(maps, size))
+            self.lift = nn.Sequential(*plane, nn.BatchNorm2d(maps), nn.LeakyReLU(SLOPE, inplace=True))
+            width += maps
         if rung == 4:
             self.body: nn.Module = nn.Sequential(dense(width, hidden), dense(hidden, hidden))
         elif rung == 3:

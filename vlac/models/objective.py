@@ -34,19 +34,12 @@ LIKELIHOODS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 
 @dataclass
 class Bound:
-    """The terms of Eq. (9) for a batch, each float (B,), in nats.
+    """The terms of Eq. (9) for a batch, each float (B,), in nats."""
 
-    Attributes:
-        log_likelihood: log p(x given z), one sample of z.
-        kl_z: E_y KL(q(z_l given x, y) || p(z_l given y_l)), by rung.
-        kl_y: KL(q(y_l given x) || p(y_l)), by mixture rung.
-        posteriors: what the terms were computed from, by rung.
-    """
-
-    log_likelihood: Tensor
-    kl_z: dict[int, Tensor]
-    kl_y: dict[int, Tensor]
-    posteriors: dict[int, Posterior]
+    log_likelihood: Tensor  # log p(x given z), one sample of z
+    kl_z: dict[int, Tensor]  # E_y KL(q(z_l given x, y) || p(z_l given y_l)), by rung
+    kl_y: dict[int, Tensor]  # KL(q(y_l given x) || p(y_l)), by mixture rung
+    posteriors: dict[int, Posterior]  # what the terms were computed from, by rung
 
     @property
     def elbo(self) -> Tensor:
@@ -82,11 +75,7 @@ KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 
 
 def bound(
-    model: Ladder,
-    x: Tensor,
-    posteriors: dict[int, Posterior],
-    kl_z: str,
-    generator: torch.Generator | None = None,
+    model: Ladder, x: Tensor, posteriors: dict[int, Posterior], kl_z: str, generator: torch.Generator | None = None
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 
@@ -95,8 +84,7 @@ def bound(
         kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
         generator: source of the noise of z.
     """
-    z = {rung: _sample(posterior, generator) for rung, posterior in posteriors.items()}
-    mean = model.decode(z)
+    mean = model.decode({rung: _sample(posterior, generator) for rung, posterior in posteriors.items()})
     return Bound(
         log_likelihood=LIKELIHOODS[model.spec.likelihood](x, mean, model.spec.scale),
         kl_z={rung: KL_Z[kl_z](posterior, model.prior(rung)) for rung, posterior in posteriors.items()},

@@ -115,11 +115,7 @@ class Page:
 
 @contextmanager
 def page(path: Path, width: int, height: int) -> Iterator[Page]:
-    """Open a page, and write it as a PNG when the block ends.
-
-    Raises:
-        VlacError: the file cannot be written.
-    """
+    """Open a page, and write it as a PNG when the block ends, as `canvas` does."""
     with canvas(path, width / DPI, height / DPI) as figure:
         yield Page(figure, width, height)
 
@@ -130,11 +126,7 @@ def sheet_size(rows: int, columns: int) -> tuple[int, int]:
 
 
 def draw_columns(title: str, subtitle: str, blocks: list[tuple[str, np.ndarray, list[str]]], path: Path) -> None:
-    """Write a page of blocks, each (title, uint8 (rows, columns, 32, 32, 3), a label per column), broken into lines.
-
-    Raises:
-        VlacError: the file cannot be written.
-    """
+    """Write a page of blocks, each (title, uint8 (rows, columns, 32, 32, 3), a label per column), broken into lines."""
     line_height = LABEL + sheet_size(len(blocks[0][1]), 1)[1] + GAP
     heights = [LABEL + -(-len(labels) // PER_LINE) * line_height + SPACE for _, _, labels in blocks]
     widest = min(PER_LINE, max(len(labels) for _, _, labels in blocks))

@@ -13,11 +13,7 @@ ENOUGH = 0.05
 
 
 def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
-    """Return the section as Markdown blocks, or nothing where there are no two rows to compare.
-
-    Args:
-        scores: ACC of every seed, by the label of the row, for the rows that were measured here.
-    """
+    """Return the section as Markdown blocks from the ACC of every seed of the measured rows, by their label."""
     if len(scores) < 2:
         return []
     head = "## Differences of ACC between rows"
@@ -58,13 +54,7 @@ def _p(value: float | None) -> str:
 
 
 def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
-    """Return the section as Markdown, a table per model.
-
-    Args:
-        params: all parameters of the experiment.
-        labels: the row label of every model, by its name in params.yaml, in the order of the table.
-        factors: by the same names, columns seed, rung, factor, measure (nmi; of codes knn and chance, too), value.
-    """
+    """Return the section as Markdown, a table per model, from `labels` and factors.csv by the name of the model."""
     several = any(table["factor"].nunique() > 1 for table in factors.values())
     known = (
         "The true factors of every image are known, so the claim that each rung clusters by another aspect can be "

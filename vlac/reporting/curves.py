@@ -1,39 +1,21 @@
 """Learning curves of a ladder: the terms of the bound, and the signs of collapse, epoch by epoch."""
 
-import math
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 
-from vlac.errors import VlacError
 from vlac.methods.base import Row
 from vlac.models.ladder import Ladder
-from vlac.reporting.canvas import canvas
+from vlac.reporting.canvas import GREY, canvas
 
 COLOURS = {1: "#d98c21", 2: "#3f8f5f", 3: "#1f6f9f", 4: "#8c4a8f"}
 """One colour per rung, in every panel."""
 
 
 def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
-    """Write the learning curves as a PNG, the same colour for a rung in every panel.
-
-    Args:
-        rows: of all epochs, as the training returned them; terms in nats per image.
-        model: what was trained.
-        seed: the seed that it was trained with.
-        path: the file to write.
-
-    Raises:
-        VlacError: there are no rows, one lacks a number, or the file cannot be written.
-    """
-    history, mixtures = pd.DataFrame(rows), model.mixture_rungs
-    needed = ["epoch", "elbo", "log_likelihood", *(f"kl_z_{rung}" for rung in model.rungs)]
-    of_mixtures = ("kl_y", "clusters_in_use", "entropy_mean_q", "mean_entropy_q", "separation")
-    needed += [f"{name}_{rung}" for rung in mixtures for name in of_mixtures]
-    missing = [name for name in needed if name not in history or not history[name].map(math.isfinite).all()]
-    if history.empty or missing:
-        raise VlacError(f"The history of the training lacks {', '.join(missing)}.", "Delete it and train again.")
+    """Write the learning curves as a PNG from the rows of all epochs, as the training returned them."""
+    history = {name: [row[name] for row in rows] for name in rows[0]}
     with canvas(path, 9.6, 5.8) as figure:
         panels = figure.subplots(2, 3, sharex=True)
         figure.subplots_adjust(left=0.06, right=0.985, bottom=0.085, top=0.8, wspace=0.22, hspace=0.26)
@@ -53,7 +35,7 @@ def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
         used.set_title("Clusters in use")
         entropy.set_title(r"Entropies of $q(y_\ell|x)$, nats")
         separation.set_title("Closest two components, in std")
-        for rung in mixtures:
+        for rung in model.mixture_rungs:
             _line(kl_y, history, f"kl_y_{rung}", COLOURS[rung], f"$y_{rung}$")
             _line(used, history, f"clusters_in_use_{rung}", COLOURS[rung], f"$y_{rung}$, of {model.K[rung]}")
             _line(entropy, history, f"entropy_mean_q_{rung}", COLOURS[rung], f"of the mean, $y_{rung}$", "-")
@@ -70,34 +52,23 @@ def draw_curves(rows: list[Row], model: Ladder, seed: int, path: Path) -> None:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
         figure.text(0.06, 0.955, "Learning curves", fontsize=12, weight="bold")
-        figure.text(
-            0.06,
-            0.885,
+        words = (
             f"Seed {seed}; training images, mean over each epoch. Entropies: that of the mean $q$ (solid) is high when "
-            "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image.",
-            color="#52606d",
-            linespacing=1.35,
+            "clusters are\nused evenly, the mean over images (dashed) is low when the model is sure of each image."
         )
+        figure.text(0.06, 0.885, words, color=GREY, linespacing=1.35)
 
 
-def _line(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, dash: str = "-") -> None:
+def _line(axes: Axes, history: dict[str, list[float]], column: str, colour: str, label: str, dash: str = "-") -> None:
     """Draw a column over epochs; a dot where there is one epoch alone."""
-    axes.plot(
-        history["epoch"],
-        history[column],
-        dash,
-        color=colour,
-        label=label,
-        linewidth=1.2,
-        alpha=0.85,
-        marker="o" if len(history) == 1 else None,
-        markersize=3,
-    )
+    epochs = history["epoch"]
+    style: dict[str, Any] = {"color": colour, "label": label, "linewidth": 1.2, "alpha": 0.85, "markersize": 3}
+    axes.plot(epochs, history[column], dash, marker="o" if len(epochs) == 1 else None, **style)
 
 
-def _span(history: pd.DataFrame, columns: list[str]) -> tuple[float, float]:
+def _span(history: dict[str, list[float]], columns: list[str]) -> tuple[float, float]:
     """Return the range to show: without the first tenth of a long training, which would flatten all that follows."""
-    later = history.loc[history["epoch"] > history["epoch"].max() / 10, columns]
-    low, high = float(later.min(axis=None)), float(later.max(axis=None))
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
+    first = history["epoch"][-1] / 10
+    later = [v for name in columns for v, epoch in zip(history[name], history["epoch"], strict=True) if epoch > first]
+    margin = 0.06 * (max(later) - min(later)) or 1.0
+    return min(later) - margin, max(later) + margin

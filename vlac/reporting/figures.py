@@ -23,16 +23,8 @@ WHITE = np.full((32, 32, 3), 255, np.uint8)
 def draw_figures(model: Ladder, codes: Codes, images: np.ndarray, title: str, seed: int, folder: Path) -> None:
     """Write manipulation.png, components.png and nearest.png into `folder`; equal arguments give equal bytes.
 
-    Args:
-        model: in evaluation mode, on the CPU, with at least one mixture rung.
-        codes: what it says of the images.
-        images: the test images, uint8 (N, 32, 32, 3).
-        title: names the model and its seed.
-        seed: fixes the samples.
-        folder: where the files go.
-
-    Raises:
-        VlacError: a file cannot be written.
+    `model` is in evaluation mode, on the CPU, with at least one mixture rung; `codes` are what it says of the test
+    images, uint8 (N, 32, 32, 3); `title` names it, and `seed` fixes the samples.
     """
     rung = model.main_rung
     distance = from_components(model, codes, rung)
@@ -50,16 +42,9 @@ def draw_nearest(
     """Write a column of images for each cluster in use, those of least distance on top.
 
     Args:
-        images: uint8 (N, 32, 32, 3).
-        y: the cluster of each, integers (N,).
-        distance: of each from the centre of its cluster, float (N,).
-        K: number of clusters.
-        name, how: what the clusters are, and what the distance is.
-        title: names the model and its seed.
-        path: the file to write.
-
-    Raises:
-        VlacError: the file cannot be written.
+        images, y, distance: uint8 (N, 32, 32, 3); the cluster of each, integers (N,); how far it is from the centre of
+            its cluster, float (N,).
+        name, how, title: what the clusters are, what the distance is, and which model and seed.
     """
     nearest = nearest_images(y, distance, K, PER_CLUSTER)
     cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)

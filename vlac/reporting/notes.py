@@ -9,6 +9,9 @@ from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, bullet, listed, named_seeds, number, paragraph
 from vlac.reporting.published import SOURCE, TABLE_1
 
+Scores = dict[str, pd.DataFrame]
+"""By the name of a model, a row of scores per seed."""
+
 
 def measures(params: Params) -> str:
     """Return what the columns of the table mean, as a list."""
@@ -32,21 +35,13 @@ def measures(params: Params) -> str:
     return "\n".join(map(bullet, items))
 
 
-def notes(
-    params: Params,
-    files: list[File],
-    labels: dict[str, str],
-    methods: dict[str, Method],
-    scores: dict[str, pd.DataFrame],
-) -> str:
+def notes(params: Params, files: list[File], labels: dict[str, str], methods: dict[str, Method], scores: Scores) -> str:
     """Return the protocol as Markdown.
 
     Args:
-        params: all parameters of the experiment.
         files: what source.json tells of.
         labels: the row label of every model, by its name in params.yaml, in the order of the table.
-        methods: the models, by the same names; what they have learnt is not needed.
-        scores: by the same names, the scores of every seed.
+        methods, scores: by the same names, the models, learnt or not, and their scores.
     """
     quoted = [f"{row.label}: {row.note}" for row in TABLE_1 if row.note]
     return "\n\n".join(
@@ -69,11 +64,7 @@ def notes(
 
 
 def _protocol(
-    params: Params,
-    files: list[File],
-    labels: dict[str, str],
-    methods: dict[str, Method],
-    scores: dict[str, pd.DataFrame],
+    params: Params, files: list[File], labels: dict[str, str], methods: dict[str, Method], scores: Scores
 ) -> list[str]:
     """Return what holds for all models, then what each says of itself, a sentence that several share once."""
     images = sum(file.count for file in files if file.split != "test")
@@ -111,16 +102,9 @@ def _models(labels: dict[str, str], methods: dict[str, Method]) -> str:
 
 
 def _files(params: Params, files: list[File]) -> str:
-    rows = [
-        [
-            file.name,
-            file.split,
-            f"{file.count:,}",
-            "yes" if file.official else "no",
-            f"{file.bytes:,}",
-            f"`{file.sha256[:16]}`",
-        ]
-        for file in files
-    ]
+    rows = []
+    for file in files:
+        official = "yes" if file.official else "no"
+        rows.append([file.name, file.split, f"{file.count:,}", official, f"{file.bytes:,}", f"`{file.sha256[:16]}`"])
     table = aligned(["File", "split", "images", "official", "bytes", "sha256 begins"], rows, left=2)
     return f"{datasets()[params.data.source].title}. Official: the bytes are those that its authors publish.\n\n{table}"

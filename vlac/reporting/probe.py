@@ -7,7 +7,6 @@ import pandas as pd
 
 from vlac import __version__
 from vlac.datasets import datasets
-from vlac.errors import VlacError
 from vlac.files import write_text
 from vlac.params.schema import Params
 from vlac.reporting.canvas import canvas
@@ -21,19 +20,10 @@ def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: 
     """Write probe.md and probe.png.
 
     Args:
-        params: the keys experiment, data.source, data.holdout, digit_rung, probe and evaluation.
-        scores: a row per probe seed and rung, columns seed, rung, knn, linear, gmm_purity, kmeans_purity, between 0 and
-            1; and, where there is one, chance: the share of the hold-out's largest class.
-        answer: the rung that the probe names.
-        rung: the rung that is used.
-        folder: where both go.
-
-    Raises:
-        VlacError: a column is missing, or a file cannot be written.
+        scores: a row per probe seed and rung, columns seed, rung, knn, linear, gmm_purity, kmeans_purity, and chance,
+            the share of the hold-out's largest class.
+        answer, rung: the rung that the probe names, and the one that is used.
     """
-    missing = {"seed", "rung", *MEASURES} - set(scores.columns)
-    if missing:
-        raise VlacError(f"The probe scores have no column {', '.join(sorted(missing))}.", "Run the probe again.")
     write_text(folder / "probe.md", _report(params, scores, answer, rung))
     _chart(folder / "probe.png", scores, answer, rung)
 
@@ -65,9 +55,8 @@ def _report(params: Params, scores: pd.DataFrame, answer: int, rung: int) -> str
         "labels; each component is attributed to its most frequent digit, and the accuracy of that is taken, Eq. (10). "
         f"k-means purity: the same for {params.probe.K} k-means clusters.",
         "The answer is the rung of the highest mean GMM purity, because a mixture is what VLAC puts there.",
+        f"Chance: {scores['chance'].mean():.3f}, the share of the hold-out's largest class.",
     ]
-    if "chance" in scores:
-        protocol.append(f"Chance: {scores['chance'].mean():.3f}, the share of the hold-out's largest class.")
     parts = [
         "# Probe: which rung carries digit identity?",
         f"Data set: **{datasets()[params.data.source].title}** · experiment: **{params.experiment}** · "
@@ -92,9 +81,7 @@ def _chart(path: Path, scores: pd.DataFrame, answer: int, rung: int) -> None:
             error = stds[measure] if stds[measure].notna().all() else None
             shifted = places + (index - (len(MEASURES) - 1) / 2) * width
             axes.bar(shifted, means[measure], 0.9 * width, yerr=error, label=label, color=COLOURS[index], capsize=2)
-        if "chance" in scores:
-            chance = scores["chance"].mean()
-            axes.axhline(chance, color="black", linewidth=0.8, linestyle=":", label="chance")
+        axes.axhline(scores["chance"].mean(), color="black", linewidth=0.8, linestyle=":", label="chance")
         names = []
         for number in means.index:
             marks = [text for text, which in (("probe's answer", answer), ("used", rung)) if which == number]

@@ -11,23 +11,14 @@ SOURCE = (
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One row of the paper's table.
+    """One row of the paper's table; it has no model, kind and K where this project only quotes."""
 
-    Attributes:
-        label: the row's name, bracketed numbers are the paper's references.
-        accuracy: the number as printed; the paper does not say what its ± is, nor over how many runs.
-        model: the name under which params.yaml runs it, or "" where this project only quotes.
-        kind: the kind of that model.
-        K: clusters per rung (VLAC) or of the one rung (GM-DGM) that the row stands for; None where quoted.
-        note: what a reader must know to compare the number, or "".
-    """
-
-    label: str
-    accuracy: str
-    model: str = ""
+    label: str  # bracketed numbers are the paper's references
+    accuracy: str  # as printed; the paper does not say what its ± is, nor over how many runs
+    model: str = ""  # the name under which params.yaml runs it
     kind: str = ""
-    K: list[int] | int | None = None
-    note: str = ""
+    K: list[int] | int | None = None  # clusters per rung (VLAC) or of the one rung (GM-DGM)
+    note: str = ""  # what a reader must know to compare the number
 
     def is_run_by(self, name: str, settings: Any) -> bool:
         """Tell whether a model of params.yaml is this row's: same name, same kind, same K."""
@@ -38,12 +29,8 @@ TABLE_1 = (
     PublishedRow("VLAC K^1layer = (1, 1, 50, 1)", "0.637 ± 0.042", "vlac_1layer", "vlac", [1, 1, 50, 1]),
     PublishedRow("VLAC K^2layer = (1, 5, 50, 1)", "0.648 ± 0.027", "vlac_2layer", "vlac", [1, 5, 50, 1]),
     PublishedRow(
-        "Equivalent GM-DGM, K = 50",
-        "0.570 ± 0.032",
-        "gmdgm",
-        "gmdgm",
-        50,
-        "the paper gives no size of its z; the one used here is in the protocol.",
+        *("Equivalent GM-DGM, K = 50", "0.570 ± 0.032", "gmdgm", "gmdgm", 50),
+        note="the paper gives no size of its z; the one used here is in the protocol.",
     ),
     PublishedRow(
         "IMSAT [14]",

@@ -10,7 +10,6 @@ import pandas as pd
 from vlac import __version__
 from vlac.datasets import datasets
 from vlac.datasets.base import File, read_source
-from vlac.errors import VlacError
 from vlac.evaluation.metrics import METRICS, SHOWN
 from vlac.files import read_csv, write_csv, write_text
 from vlac.methods import kinds
@@ -21,17 +20,12 @@ from vlac.reporting.markdown import aligned, mean_std, paragraph
 from vlac.reporting.notes import measures, notes
 from vlac.reporting.published import TABLE_1
 
-SCORES = {"seed", "rung", *(metric.name for metric in METRICS), "images"}
-FACTORS = {"seed", "rung", "factor", "measure", "value"}
-TEXT = ("factor", "measure")
-
 
 @dataclass(frozen=True)
 class Row:
     """A row of the table.
 
     Attributes:
-        label: what the row is called.
         published: the paper's number as printed, or "" for a model that the paper has not.
         name: the model's name in params.yaml, or "" for a row that is only quoted and for a further clustering.
         scores: one row per seed, None for a row that is only quoted.
@@ -44,25 +38,16 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> None:
-    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed of `params`.
-
-    Args:
-        params: all parameters of the experiment.
-        root: the folder that holds data/, results/ and reports/.
+    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`.
 
     Raises:
-        VlacError: a file is missing or damaged, lacks a column, or the models were scored on different test sets.
+        VlacError: a file is missing or damaged.
     """
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
-    scores = {name: _gather(root, params, name, "scores.csv", SCORES) for name in names}
-    factors = {name: _gather(root, params, name, "factors.csv", FACTORS) for name in names}
-    counts = sorted({int(images) for table in scores.values() for images in table["images"]})
-    if len(counts) > 1:
-        raise VlacError(
-            f"The models were scored on different numbers of test images ({', '.join(map(str, counts))}).",
-            "Evaluate them all again.",
-        )
+    scores = {name: _gather(root, params, name, "scores.csv") for name in names}
+    factors = {name: _gather(root, params, name, "factors.csv") for name in names}
+    images = int(scores[names[0]]["images"].iloc[0])
     models: dict[str, Any] = params.models
     rung = {name: int(table["rung"].iloc[0]) for name, table in scores.items()}
     methods = {name: kinds()[model.kind](model, params, rung[name]) for name, model in models.items()}
@@ -70,7 +55,7 @@ def write_table(params: Params, root: Path = Path()) -> None:
     labels = {row.name: row.label for row in rows if row.name}
     parts = [
         "# Table 1: test set cluster accuracy",
-        f"Data set: **{datasets()[params.data.source].title}** · scored test images: **{counts[0]:,}** · "
+        f"Data set: **{datasets()[params.data.source].title}** · scored test images: **{images:,}** · "
         f"experiment: **{params.experiment}** · vlac **{__version__}**",
         paragraph(_comparability(params, files)),
         _main_table(rows),
@@ -84,17 +69,10 @@ def write_table(params: Params, root: Path = Path()) -> None:
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
 
 
-def _gather(root: Path, params: Params, name: str, file: str, columns: set[str]) -> pd.DataFrame:
+def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
     """Return one model's results over all seeds."""
-    parts = []
-    for seed in params.seeds:
-        path = root / "results" / params.experiment / "evaluate" / name / str(seed) / file
-        part = read_csv(path, TEXT)
-        missing = columns - set(part.columns)
-        if missing or part.empty:
-            what = f"has no column {', '.join(sorted(missing))}" if missing else "holds no rows"
-            raise VlacError(f"{path} {what}.", f"Run `python -m vlac evaluate --model {name} --seed {seed}` again.")
-        parts.append(part)
+    folder = root / "results" / params.experiment / "evaluate" / name
+    parts = [read_csv(folder / str(seed) / file, ("factor", "measure")) for seed in params.seeds]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -153,7 +131,7 @@ def _main_table(rows: list[Row]) -> str:
     return aligned(heads, lines)
 
 
-def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
+def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
     """Return one line per row of the table, with mean and std columns; empty where there is no number."""
     lines = []
     for row in rows:
@@ -161,14 +139,11 @@ def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
         line: dict[str, object] = {"row": row.label, "published": row.published, "status": status, "model": row.name}
         line |= {"data": params.data.source, "experiment": params.experiment, "version": __version__}
         if row.scores is not None:
-            line |= {
-                "rung": row.scores["rung"].iloc[0],
-                "seeds": len(row.scores),
-                "test_images": row.scores["images"].iloc[0],
-            }
+            rung, images = row.scores["rung"].iloc[0], row.scores["images"].iloc[0]
+            line |= {"rung": rung, "seeds": len(row.scores), "test_images": images}
             for metric in METRICS:
                 values = row.scores[metric.name]
                 line[f"{metric.name}_mean"] = float(np.mean(values))
                 line[f"{metric.name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
         lines.append(line)
-    return pd.DataFrame(lines)
+    return lines

@@ -57,7 +57,7 @@ def write_search_report(
     ]
     write_text(folder / "search.md", "\n\n".join(parts) + "\n")
     shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *MEASURES]]
-    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen))
+    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen).to_dict("records"))
 
 
 def _trials(search: Search, of: dict[str, pd.DataFrame], chosen: str | None) -> str:

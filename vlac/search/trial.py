@@ -4,8 +4,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from vlac.data.split import DIGITS, Split, from_labels, hold_out
 from vlac.errors import DivergedError
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi
@@ -58,10 +56,12 @@ def trial(job: Job, params: TrialParams, origin: Origin, view: "View") -> None:
         log.warning("%s This trial counts as failed.", error.message)
         failed, scores = len(history) + 1, [{}]
     told = {"seed": job.seed, "failed_in_epoch": failed, "images_seen": len(history) * len(fit)}
-    table = pd.DataFrame([told | row for row in scores], columns=[*told, "rung", "main", *SCORES])
-    write_csv(job.output("scores.csv"), table)
-    rows = [{"seed": job.seed} | row for row in history]
-    write_csv(job.output("history.csv"), pd.DataFrame(rows, columns=None if rows else ["seed", "epoch"]))
+    write_csv(job.output("scores.csv"), [told | row for row in scores], [*told, "rung", "main", *SCORES])
+    write_csv(
+        job.output("history.csv"),
+        [{"seed": job.seed} | row for row in history],
+        columns=() if history else ("seed", "epoch"),
+    )
 
 
 def _scores(method: base.Method, fit: Split, held: Split, params: TrialParams, seed: int) -> list[dict[str, Any]]:
@@ -81,7 +81,9 @@ def _scores(method: base.Method, fit: Split, held: Split, params: TrialParams, s
             y, K = on_held.y[rung], method.K[rung]
             mapping = majority_mapping(on_fit.y[rung], fit.labels, K, len(DIGITS))
             row["y_purity"], row["y_nmi"] = accuracy(y, held.labels, mapping), nmi(y, held.labels)
-            row["clusters_in_use"] = clusters_in_use(y, K)
+            row["clusters_in_use"] = clusters_in_use(y)
         rows.append(row)
+    import pandas as pd
+
     main = method.main_rung if on_fit.y else best_rung(pd.DataFrame(rows).assign(seed=seed))
     return [row | {"main": int(row["rung"] == main)} for row in rows]

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from vlac.data.split import DIGITS, Split
 from vlac.evaluation.factors import rung_factor_matrix
 from vlac.evaluation.metrics import SHOWN, Clustering, score
@@ -38,6 +36,5 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
         seed=job.seed,
         test_limit=TEST_LIMIT,
     )
-    matrix.insert(0, "seed", job.seed)
-    write_csv(job.output("scores.csv"), pd.DataFrame([row | {"images": len(test)}]))
-    write_csv(job.output("factors.csv"), matrix)
+    write_csv(job.output("scores.csv"), [row | {"images": len(test)}])
+    write_csv(job.output("factors.csv"), [{"seed": job.seed} | each for each in matrix])

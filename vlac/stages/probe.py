@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from vlac.data.split import Split, hold_out
 from vlac.evaluation.metrics import chance
 from vlac.evaluation.probing import probe_codes
@@ -30,4 +28,4 @@ def probe(job: Job, params: Params, origin: Origin) -> None:
     for rung, mean in means.items():
         scores = probe_codes(mean[fit], train.labels[fit], mean[held], train.labels[held], **settings)
         rows.append({"seed": job.seed, "rung": rung} | scores | {"chance": chance(train.labels[held])})
-    write_csv(job.output("scores.csv"), pd.DataFrame(rows))
+    write_csv(job.output("scores.csv"), rows)

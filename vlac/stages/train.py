@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
-
 from vlac.data.split import Split
 from vlac.errors import VlacError
 from vlac.files import read_json, write_csv
@@ -30,11 +28,7 @@ class View(Protocol):
 
 
 def train(job: Job, params: Any, origin: Origin, view: View) -> None:
-    """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history.
-
-    Raises:
-        VlacError: the loss is not finite, or a checkpoint is damaged or of another training.
-    """
+    """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history."""
     assert job.seed is not None
     images, *settled = map(Path, origin.inputs)
     method = method_of(job, params, read_rung(settled[0]) if settled else 0)
@@ -48,9 +42,9 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
     rows = method.fit(Split.load(images).images, job.seed, asked)
     if not rows:
         view.start([])  # a method without epochs has told of none
-    history = pd.DataFrame([{"seed": job.seed} | row for row in rows], columns=None if rows else ["seed", "epoch"])
     save_method(job.output("model.pt"), method)
-    write_csv(job.output("history.csv"), history)
+    history = [{"seed": job.seed} | row for row in rows]
+    write_csv(job.output("history.csv"), history, () if rows else ("seed", "epoch"))
 
 
 def method_of(job: Job, params: Any, rung: int) -> base.Method:

@@ -11,8 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from vlac.errors import VlacError
 from vlac.files import read_csv, sha256
 from vlac.params.view import declared
@@ -140,6 +138,8 @@ def _points(values: Mapping[str, Any], step: int) -> Points:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, str]:
+    import pandas as pd  # costs half a second, which every call of an engine would pay
+
     (flat,) = pd.json_normalize(dict(values)).to_dict("records")
     return {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}
 

@@ -28,10 +28,7 @@ _failed = False  # once it has, MLflow is left alone: each further call may take
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turn an error inside the `with` block into a warning, and go on after the block.
-
-    Every kind of error is meant: MLflow is a view of the results, and a bug in it may not cost a training either.
-    """
+    """Turn an error inside the `with` block, of any kind, into a warning, and go on after the block."""
     global _failed
     try:
         yield
@@ -63,7 +60,7 @@ class Training(AbstractContextManager["Training"]):
         """Log one row of history.csv (epoch, then metrics) at the epoch as step, or keep it until MLflow is open."""
         with guarded():
             self._points |= epoch_points([row])
-            if time.time() - self._began >= OPENS and not _failed and not _later():
+            if time.time() - self._began >= OPENS and not _off():
                 made = content(self._job, self._params)
                 if not self._store:
                     self._store = open_store(self._job.stage.over == "trials")
@@ -88,7 +85,7 @@ class Training(AbstractContextManager["Training"]):
 
 def publish(job: Job, every: Iterable[tuple[Job, Any]]) -> None:
     """Show what all jobs of a file have made, after a job that gathers it; never raises."""
-    if job.stage.name in ("rung", "table", "search") and not _later():
+    if job.stage.name in ("rung", "table", "search") and not _off():
         with guarded():
             rebuild(every)
 
@@ -157,6 +154,6 @@ def _is_at_work(run: "Run") -> bool:
     return False
 
 
-def _later() -> bool:
-    """Return whether jobs leave MLflow to `rebuild`: several nodes may not share a sqlite file, or reach no server."""
-    return os.environ.get("VLAC_TRACKING") == "later"
+def _off() -> bool:
+    """Return whether MLflow is left to `rebuild`: as by nodes, that may not share a sqlite file or reach no server."""
+    return _failed or os.environ.get("VLAC_TRACKING") == "later"

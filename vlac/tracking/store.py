@@ -69,10 +69,7 @@ class Store:
 
 
 def open_store(searches: bool = False) -> Store:
-    """Open the store for trainings, or for a search's; the first of many processes makes it, the others wait.
-
-    Raises what MLflow, sqlite or a lock raises, and VlacError if the project's folder was moved.
-    """
+    """Open the store for trainings, or for a search's; the first of many processes makes it, the others wait."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -121,12 +118,11 @@ def _make_or_check(file: Path) -> None:
 def why(error: BaseException) -> VlacError:
     """Return what is behind an error of MLflow, which wraps it in several layers, and what to do about it."""
     for _ in range(20):  # two errors may name each other
-        error = (not isinstance(error, VlacError) and (error.__cause__ or error.__context__)) or error
+        error = error.__cause__ or error.__context__ or error
     if isinstance(error, VlacError):
         return error
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    # The other classes of sqlite's errors are about files that are locked, out of reach or on a full disk.
-    damaged = type(error) is sqlite3.DatabaseError and not uri
+    damaged = type(error) is sqlite3.DatabaseError and not uri  # files that are locked or full raise its subclasses
     said = f"{uri or 'mlflow.db'}: {(str(error).strip() or type(error).__name__).splitlines()[0].rstrip('.')}."
     hint = REBUILD if damaged else "Correct that, or set MLFLOW_TRACKING_URI to another store."
     return VlacError(re.sub(r"//[^/@\s]+@", "//", one_line(said)), hint)

@@ -19,21 +19,14 @@ class Checkpoint:
     """The state after `epoch` finished epochs.
 
     It is kept apart from every declared output, because both engines delete those before a run and after a failed one.
-
-    Attributes:
-        identity: hashes of the parameters, data and code that the training depends on.
-        epoch: finished epochs.
-        model, optimiser: state dictionaries.
-        generator: state of the random generator of noise and shuffling.
-        history: one row per finished epoch.
     """
 
-    identity: dict[str, str]
+    identity: dict[str, str]  # hashes of the parameters, data and code that the training depends on
     epoch: int
     model: dict[str, Any]
     optimiser: dict[str, Any]
     generator: torch.Tensor
-    history: list[dict[str, float]]
+    history: list[dict[str, float]]  # one row per finished epoch
 
     def save(self, path: Path) -> None:
         """Write atomically: a kill while writing leaves the former checkpoint."""
@@ -67,11 +60,7 @@ class Checkpoint:
     def restore(
         self, path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator
     ) -> None:
-        """Give them the state that was saved.
-
-        Raises:
-            VlacError: it does not fit them; `path` is where it was found.
-        """
+        """Give them the state that was saved at `path`; raises VlacError if it does not fit them."""
         try:
             model.load_state_dict(self.model)
             optimiser.load_state_dict(self.optimiser)

@@ -67,10 +67,7 @@ def keep_freed_memory() -> bool:
     """Have this process keep the memory that it frees, in one heap for all threads.
 
     Otherwise activations go back to the system after every update, which hands out pages of zeros for the next one.
-    Nothing but speed changes (docs/speed.md has the figures).
-
-    Returns:
-        Whether the allocator takes such settings, as glibc's does.
+    Nothing but speed changes (docs/speed.md). Returns whether the allocator takes such settings, as glibc's does.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and all(mallopt(setting, value) for setting, value in ALLOCATOR.items())

@@ -8,13 +8,7 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Shows one training; use as a context manager.
-
-    Args:
-        title: what is trained.
-        epochs: how many there will be.
-        done: how many a checkpoint has already.
-    """
+    """Shows one training of so many epochs, of which a checkpoint has `done`; use as a context manager."""
 
     def __init__(self, title: str, epochs: int, done: int) -> None:
         self.title, self.epochs = title, epochs
@@ -46,14 +40,9 @@ class Progress:
 
 def summary(row: dict[str, float]) -> str:
     """Return the terms of the bound and the signs of collapse in one line."""
-    rungs = [name.removeprefix("kl_z_") for name in row if name.startswith("kl_z_")]
-    mixtures = [name.removeprefix("kl_y_") for name in row if name.startswith("kl_y_")]
-    parts = [
-        f"elbo {row['elbo']:.1f}",
-        f"log p(x|z) {row['log_likelihood']:.1f}",
-        "KL_z " + " ".join(f"{row[f'kl_z_{rung}']:.1f}" for rung in rungs),
-    ]
-    for rung in mixtures:
+    kl_z = " ".join(f"{value:.1f}" for name, value in row.items() if name.startswith("kl_z_"))
+    parts = [f"elbo {row['elbo']:.1f}", f"log p(x|z) {row['log_likelihood']:.1f}", f"KL_z {kl_z}"]
+    for rung in (name.removeprefix("kl_y_") for name in row if name.startswith("kl_y_")):
         parts.append(
             f"y_{rung}: KL {row[f'kl_y_{rung}']:.2f}, in use {row[f'clusters_in_use_{rung}']:.0f}, "
             f"H(mean q) {row[f'entropy_mean_q_{rung}']:.2f}, mean H(q) {row[f'mean_entropy_q_{rung}']:.2f}"

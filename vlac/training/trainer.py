@@ -13,7 +13,7 @@ from vlac.errors import DivergedError, VlacError
 from vlac.methods.base import Job, Row
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import Bound
-from vlac.params.schema import Objective, Training
+from vlac.params.schema import Objective, Params
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
 from vlac.training.progress import Progress
@@ -61,33 +61,24 @@ class Trainer:
     """Trains one seed of one ladder.
 
     Args:
-        model: just initialised, on the device.
-        loss: of `model`; called under autocast.
+        model, loss: just initialised, on the device; called under autocast.
         images: uint8 (N, 32, 32, 3), on the device.
-        training, objective: parameters.
+        params: the sections training and objective.
         seed: of shuffling and noise.
-        device: where and how to compute.
         job: where the unfinished training is kept, and who is told of its epochs.
     """
 
     def __init__(
-        self,
-        model: Ladder,
-        loss: Loss,
-        images: Tensor,
-        training: Training,
-        objective: Objective,
-        seed: int,
-        device: Device,
-        job: Job,
+        self, model: Ladder, loss: Loss, images: Tensor, params: Params, seed: int, device: Device, job: Job
     ) -> None:
+        training = params.training
         if len(images) < training.batch:
             raise VlacError(
                 f"training.batch is {training.batch}, but there are only {len(images)} training images.",
                 "Use a smaller batch.",
             )
         self.model, self.loss, self.images, self.device = model.train(), loss, images, device
-        self.training, self.objective, self.seed, self.job = training, objective, seed, job
+        self.training, self.objective, self.seed, self.job = training, params.objective, seed, job
         self.identity = job.identity | {"device or precision": str(device)}
         # Not seeded like the weights: the noise would repeat their draws.
         self.generator = torch.Generator(device.torch).manual_seed(seed ^ NOISE)
@@ -105,13 +96,14 @@ class Trainer:
     def run(self) -> list[Row]:
         """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
 
-        The checkpoint of the finished training stays: whoever has written the result deletes it.
-
         Raises:
             VlacError: the checkpoint is damaged, or of another training.
             DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
         """
-        self._resume()
+        if checkpoint := Checkpoint.load(self.job.checkpoint, self.identity):
+            checkpoint.restore(self.job.checkpoint, self.model, self.optimiser, self.generator)
+            self.history = checkpoint.history
+        self.job.resumed(list(self.history))
         saved = time.monotonic()
         with Progress(f"{self.job.name} seed {self.seed}", self.training.epochs, len(self.history)) as progress:
             while len(self.history) < self.training.epochs:
@@ -142,22 +134,9 @@ class Trainer:
             record.add(terms)
         return {"epoch": epoch + 1, "temperature": at.temperature} | record.row()
 
-    def _resume(self) -> None:
-        checkpoint = Checkpoint.load(self.job.checkpoint, self.identity)
-        if checkpoint:
-            checkpoint.restore(self.job.checkpoint, self.model, self.optimiser, self.generator)
-            self.history = checkpoint.history
-        self.job.resumed(list(self.history))
-
     def _save(self) -> None:
-        Checkpoint(
-            identity=self.identity,
-            epoch=len(self.history),
-            model=self.model.state_dict(),
-            optimiser=self.optimiser.state_dict(),
-            generator=self.generator.get_state(),
-            history=self.history,
-        ).save(self.job.checkpoint)
+        states = self.model.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
+        Checkpoint(self.identity, len(self.history), *states, self.history).save(self.job.checkpoint)
 
     def _refuse_non_finite(self, row: Row) -> None:
         bad = [name for name, value in row.items() if not math.isfinite(value)]

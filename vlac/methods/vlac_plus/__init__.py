@@ -11,7 +11,6 @@ from vlac.methods import base, vlac
 from vlac.params.section import LARGEST, Positive, Section
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor
 
@@ -105,9 +104,7 @@ class Method(vlac.Method):
         seen = self.model.pretext.features(x)
         return self.model.encode(x, log_q=self.model.log_q(seen)), seen
 
-    def clusterings(
-        self, train: base.Codes, test: base.Codes, seed: int, fit_limit: int
-    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def clusterings(self, train: base.Codes, test: base.Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
         """Return what VLAC+ is built on: its features under k-means, and its clusters before any ladder."""
         import numpy as np
         import torch
@@ -119,20 +116,15 @@ class Method(vlac.Method):
         kmeans = KMeans(self.K[self.main_rung], n_init=STARTS, random_state=seed).fit(train.features[chosen])
         by_kmeans = kmeans.predict(train.features), kmeans.predict(test.features)
 
-        @torch.no_grad()
-        def most_probable(features: np.ndarray) -> np.ndarray:
-            pretext = self.model.pretext
-            return pretext.clusters(torch.from_numpy(features).to(pretext.centre.device)).argmax(-1).cpu().numpy()
-
-        by_neighbours = most_probable(train.features), most_probable(test.features)
-        return {"k-means of pretext features": by_kmeans, "neighbours among pretext features": by_neighbours}
+        pretext = self.model.pretext
+        features = (torch.from_numpy(each).to(pretext.centre.device) for each in (train.features, test.features))
+        on_train, on_test = (pretext.clusters(each).argmax(-1).cpu().numpy() for each in features)
+        return {"k-means of pretext features": by_kmeans, "neighbours among pretext features": (on_train, on_test)}
 
     def label(self) -> str:
-        """Return the name and K."""
         return super().label().replace("VLAC", "VLAC+")
 
     def protocol(self) -> list[str]:
-        """Return how VLAC is trained, and what is added to it."""
         pretext = self.settings.pretext
         moved = f"shifted by up to {pretext.shift:g} px" if pretext.shift else ""
         variants = " and ".join(filter(None, [moved, "half of them as negatives" if pretext.polarity else ""]))

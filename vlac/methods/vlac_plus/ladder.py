@@ -19,11 +19,7 @@ class PlusSpec(Spec):
 
 
 class PlusLadder(Ladder):
-    """A ladder with a fixed pretext network, whose features pi_l of the main rung reads in the place of h_l.
-
-    Attributes:
-        pretext: learnt beforehand.
-    """
+    """A ladder with a fixed pretext network, whose features pi_l of the main rung reads in the place of h_l."""
 
     spec: PlusSpec
 

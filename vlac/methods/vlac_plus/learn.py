@@ -38,10 +38,8 @@ class PretextTrainer:
 
     Args:
         images: uint8 (N, 32, 32, 3); on the device.
-        settings: the pretext's parameters.
         K: clusters to learn from the features.
         seed: of weights, shuffling and draws.
-        device: where and how to compute.
         identity: hashes of all that the result depends on beside the settings, K and seed.
     """
 
@@ -70,8 +68,7 @@ class PretextTrainer:
         """Return the trained network, resumed where an earlier run left it.
 
         Raises:
-            VlacError: its file is damaged.
-            DivergedError: the loss is not finite.
+            VlacError: its file is damaged, or the loss is not finite (DivergedError).
         """
         state = self._load()
         if state["finished"]:

@@ -25,12 +25,7 @@ def nearest(features: Tensor, count: int) -> Tensor:
 
 
 class Pairs:
-    """Draws pairs of neighbours.
-
-    Args:
-        features: float (N, size), unit-length rows.
-        count: how many nearest neighbours a partner is drawn from.
-    """
+    """Draws pairs of neighbours among unit-length rows, float (N, size): a partner is one of `count` nearest."""
 
     def __init__(self, features: Tensor, count: int) -> None:
         self.features, self.neighbours = features, nearest(features, count)
@@ -49,10 +44,7 @@ def mutual_information(log_q: Tensor, log_q_other: Tensor) -> Tensor:
 
     The joint distribution is the mean of q(y given x) q(y' given x') over the pairs, made symmetric, as in Invariant
     Information Clustering (Ji et al., 2019). It is largest, log K, when both images of every pair are surely in the
-    same cluster and the clusters are used evenly.
-
-    Args:
-        log_q, log_q_other: float (B, K), log-probabilities of the first and of the second image of each pair.
+    same cluster and the clusters are used evenly. `log_q`, `log_q_other`: float (B, K), of a pair's two images.
     """
     joint = log_q.exp().T @ log_q_other.exp() / len(log_q)
     joint = ((joint + joint.T) / 2).clamp_min(torch.finfo(joint.dtype).tiny)

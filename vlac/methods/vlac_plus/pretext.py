@@ -40,12 +40,7 @@ class Clusters(nn.Sequential):
 
 
 class Pretext(nn.Module):
-    """The network, and the projection that turns its answers about one image into that image's features.
-
-    Attributes:
-        size: number of features.
-        clusters: q(y given x) as learnt from the features alone, before any ladder (see neighbours.py).
-    """
+    """The network, the projection from its answers about an image to features, and clusters of these."""
 
     centre: Tensor
     projection: Tensor
@@ -67,10 +62,7 @@ class Pretext(nn.Module):
     @property
     def signature(self) -> str:
         """The SHA-256 of the weights."""
-        digest = hashlib.sha256()
-        for value in self.state_dict().values():
-            digest.update(value.cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return hashlib.sha256(b"".join(w.cpu().numpy().tobytes() for w in self.state_dict().values())).hexdigest()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the log-odds of the eight transforms, float (B, 8), for normalised images, float (B, 3, 32, 32)."""
@@ -79,11 +71,7 @@ class Pretext(nn.Module):
 
     @torch.no_grad()
     def orbit(self, x: Tensor) -> Tensor:
-        """Return what the trunk says of all eight transforms of each image, float (B, 8 hidden).
-
-        Args:
-            x: float (B, 3, 32, 32) in [0, 1].
-        """
+        """Return what the trunk says of the eight transforms of images, float (B, 3, 32, 32), as (B, 8 hidden)."""
         x = normalise(x)
         turned = torch.cat([dihedral(x, transform) for transform in range(TRANSFORMS)])
         said = F.normalize(self.trunk(turned.contiguous(memory_format=torch.channels_last)), dim=1)
