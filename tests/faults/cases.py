@@ -254,7 +254,8 @@ def store(what: str, copy: Copy, chance: random.Random) -> int:
     if server:
         server.server_close()
     said = copy.folder.with_name(f"{copy.folder.name}_1.txt").read_text()
-    assert said.count(UNSEEN) in ((0, 1) if what == "deleted" else (1,)), said
+    # Pages that MLflow still holds may hide what has become of the file until `track` reads all of it.
+    assert said.count(UNSEEN) in ((0, 1) if what in ("deleted", "damaged", "cut") else (1,)), said
     assert not copy.wrong()
     copy.through("python", "-m", "vlac", "track")
     copy.through(*RUNS["snakemake"])
