@@ -104,6 +104,7 @@ def test_rows_of_numbers_are_read_and_anything_else_is_refused(tmp_path):
     first, second = read_rows(tmp_path / "a.csv")
     assert first == {"seed": 0, "elbo": -1.5}
     assert math.isnan(second["elbo"])
+    assert read_rows(tmp_path / "a.csv", text=["elbo"])[0] == {"seed": 0, "elbo": "-1.5"}
     for damaged in ("", "seed,elbo\n0\n", "seed,elbo\n0,1,2\n", "seed,elbo\n0,fast\n", "seed\n\0\n"):
         (tmp_path / "a.csv").write_text(damaged)
         with pytest.raises(VlacError, match=r"a\.csv is damaged"):

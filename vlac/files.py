@@ -124,16 +124,19 @@ def read_csv(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     return table
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a CSV file of numbers, by column; an empty cell is NaN. Costs no import of pandas.
+def read_rows(path: Path, text: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows of a CSV file as `read_csv`, by column, an empty number as NaN; without pandas' half a second.
 
     Raises:
         VlacError: the file is missing, unreadable or no CSV, or a number is none.
     """
 
-    def parse() -> list[dict[str, float]]:
+    def parse() -> list[dict[str, Any]]:
         header, *lines = csv.reader(path.read_text().splitlines())
-        return [{name: float(cell or math.nan) for name, cell in zip(header, line, strict=True)} for line in lines]
+        return [
+            {name: cell if name in text else float(cell or math.nan) for name, cell in zip(header, line, strict=True)}
+            for line in lines
+        ]
 
     return _read(path, parse)
 
