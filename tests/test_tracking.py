@@ -110,7 +110,7 @@ def folder(tmp_path: Path, monkeypatch: Patch, made_store: Path) -> Path:
     return tmp_path
 
 
-def test_a_run_shows_all_there_is_and_is_the_same_when_made_anew(folder: Path) -> None:
+def test_a_run_shows_all_there_is_and_is_the_same_when_rebuilt(folder: Path) -> None:
     every = [(job, load_params()) for job in jobs(load_params())]
     for job, _ in every:
         if job.stage.trains:

@@ -269,7 +269,7 @@ def flip(path: Path, chance: random.Random) -> None:
 
 
 def damage(copy: Copy, chance: random.Random) -> int:
-    """Damage one to three files; every one is rebuilt, or a stage refuses it and says how to mend it."""
+    """Damage one to three files; every one is rebuilt, or a stage refuses it and says how to fix it."""
     run = chance.choice(list(RUNS))
     files = [path for job in copy.base.jobs for path in copy.folder.glob(f"{job.manifest.parent}/*")]
     files += [path for job in copy.base.jobs for path in (copy.folder / out for out in job.outputs) if path.is_file()]

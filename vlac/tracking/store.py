@@ -35,7 +35,7 @@ SETTINGS = {
 }
 PATIENCE = 120  # seconds that a process waits for the others before it goes on without the view
 BUSY = 10  # seconds that it waits for another program to let go of the sqlite file
-REBUILD = "Run `mv mlflow.db mlflow.db.old`: `python -m vlac track` then makes it anew from the results."
+REBUILD = "Run `mv mlflow.db mlflow.db.old`: `python -m vlac track` then rebuilds it from the results."
 
 
 @dataclass(frozen=True)
