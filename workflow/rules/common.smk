@@ -107,3 +107,10 @@ def memory(base: int, copies: int = 0) -> int:
     svhn = {"train": 73_257, "extra": 531_131, "train+extra": 604_388}
     images = PARAMS.data.digits.train if PARAMS.data.source == "digits" else svhn[PARAMS.data.train_split]
     return base + copies * images * 32 * 32 * 3 // 10**6
+
+
+def tried(wildcards) -> list:
+    """Return the manifests of all trials, or end the plan with what is wrong with search.yaml."""
+    if UNREADABLE:
+        sys.exit(f"error: {UNREADABLE}")  # Snakemake would show any other exception with its own words around it
+    return [job.manifest for job, _ in SEARCH if job.model]

@@ -1,16 +1,7 @@
 """The hyper-parameter search of search.yaml, no part of `all`: `snakemake --cores 4 reports/search.md`."""
 
-import sys
-
 SEARCHED = SEARCH[-1][0].experiment if SEARCH else "search"
 TRIALS = {job.model: asked for job, asked in SEARCH if job.model}
-
-
-def tried(wildcards) -> list:
-    """Return the manifests of all trials, or end the plan with what is wrong with search.yaml."""
-    if UNREADABLE:
-        sys.exit(f"error: {UNREADABLE}")  # Snakemake would show any other exception with its own words around it
-    return [job.manifest for job, _ in SEARCH if job.model]
 
 
 rule trial:
