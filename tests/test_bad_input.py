@@ -139,7 +139,7 @@ def test_a_mistake_in_resolved_parameters_is_named(params: Params, capsys: pytes
         ("work --stages train,score", "'score' is no stage. The stages are download, prepare, "),
         ("work --minutes 0", "--minutes must be a positive number"),
         ("work --minutes nan", "--minutes must be a positive number"),
-        ("prepare", "data/tiny/source.json is missing. Make it, and this, with `snakemake --cores 4 "),
+        ("prepare", "data/tiny/source.json is missing. Build both with `snakemake --cores 4 "),
     ],
 )
 def test_a_mistake_on_the_command_line_is_named(

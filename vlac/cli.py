@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vlac {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(prog="vlac", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
 
     def add(name: str, run: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
         command = commands.add_parser(name)

@@ -1,13 +1,15 @@
 """The code that a job's result depends on, hashed by meaning: comments, docstrings and layout change nothing.
 
 A job depends on its stage's module in vlac/stages (or vlac/search), on the module of its method, and on every module of
-the package that these import, wherever the import stands. Nothing has to be listed, so nothing can be forgotten.
+the package that these import, wherever the import stands. None of them has to be listed; PLUMBING names what does not count.
 """
 
 import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+
+from vlac.errors import VlacError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package."""
@@ -49,6 +51,10 @@ def _meaning(path: Path, changed: int, without: tuple[str, ...]) -> tuple[str, t
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise VlacError(
+                f"{path}, line {node.lineno} imports relatively, which no hash sees.", "Write vlac. in full."
+            )
         elif isinstance(node, ast.ImportFrom) and node.module:
             # `from vlac.models import ladder` names a module, `from vlac.models.ladder import Ladder` a class.
             imported.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
@@ -72,5 +78,6 @@ class _Stripped(ast.NodeTransformer):
             node.body = [part for part in node.body if getattr(part, "name", "") not in self.without]
         return self.generic_visit(node)
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else self.generic_visit(node)
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else node

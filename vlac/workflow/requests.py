@@ -31,7 +31,7 @@ def write_requests(params: Params) -> None:
     for path, job in asked.items():
         _write(path, json_bytes(content(job, params)))
     for path in {*Path(f"results/{params.experiment}/requests").rglob("*.json")} - asked.keys():
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:

@@ -35,25 +35,24 @@ def run_job(
     Raises:
         VlacError: an input is missing or damaged, or another engine works in the folder.
     """
+    code = hash_of_code(job, params)  # before waiting: this process has imported its modules already
     with single_stage(job):
         # Engines delete outputs before they run a job, so these are DVC's, or of a process that outlived its engine.
         if why_stale(job, params) is None:
             log.info("%s is up to date. To run it again, delete %s first.", job, job.manifest)
         else:
             with _log_to(job.log):
-                _make(job, params, every, work)
+                _make(job, params, code, every, work)
         after()
 
 
-def _make(job: Job, params: Asked, every: Iterable[Job], work: Callable[[Job, Any, Origin], None]) -> None:
+def _make(job: Job, params: Asked, code: str, every: Iterable[Job], work: Callable[[Job, Any, Origin], None]) -> None:
     inputs = job.inputs(params)
     for path in inputs:
         if not path.exists():
-            raise VlacError(f"{path} is missing.", f"Make it, and this, with `snakemake --cores 4 {job.manifest}`.")
+            raise VlacError(f"{path} is missing.", f"Build both with `snakemake --cores 4 {job.manifest}`.")
     refuse_damaged(job, inputs, every)
-    origin = Origin(
-        params_hash(job, params), hash_of_code(job, params), {path.as_posix(): sha256(path) for path in inputs}
-    )
+    origin = Origin(params_hash(job, params), code, {path.as_posix(): sha256(path) for path in inputs})
     for path in (*job.outputs, job.checkpoint):
         remove_leftovers(path)
         if path.is_dir():  # of an earlier run: nothing of it may remain

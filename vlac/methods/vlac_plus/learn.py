@@ -49,6 +49,7 @@ class PretextTrainer:
         self.images, self.settings, self.seed, self.device = images, settings, seed, device
         # The weight of the mutual information belongs to the ladder's training, which comes after.
         of = {"settings": settings.model_dump(exclude={"weight"}), "K": K, "seed": seed, "device": str(device)}
+        of["images"] = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()  # a search leaves some out
         key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
         self.path = FOLDER / f"{key[:20]}.pt"
         torch.manual_seed(seed)
