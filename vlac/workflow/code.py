@@ -1,7 +1,8 @@
 """The code that a job's result depends on, hashed by meaning: comments, docstrings and layout change nothing.
 
 A job depends on its stage's module in vlac/stages (or vlac/search), on the module of its method, and on every module of
-the package that these import, wherever the import stands. None of them has to be listed; PLUMBING names what does not count.
+the package that these import, wherever the import stands. None of them has to be listed; PLUMBING names what does not
+count.
 """
 
 import ast
