@@ -41,8 +41,9 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     is dated back, and one of a job that is not is new; what is missing or damaged is named in it.
     """
     stale: dict[Job, str] = {}
+    hashes: dict[Path, str] = {}  # the data are an input of many jobs
     for job, params in every:
-        why = why_stale(job, params)
+        why = why_stale(job, params, hashes)
         asked = content(job, params)
         if why and any(path.exists() for path in job.outputs):
             stale[job] = why

@@ -15,8 +15,11 @@ ENDS = ("describe", "figures", "table")
 """Stages whose outputs no other stage reads, so that the table does not rest on them."""
 
 
-def why_stale(job: Job, params: Asked) -> str | None:
-    """Return in a few words why the job has to be run, or None where its result is up to date."""
+def why_stale(job: Job, params: Asked, hashes: dict[Path, str] | None = None) -> str | None:
+    """Return in a few words why the job has to be run, or None where its result is up to date.
+
+    `hashes`, kept from one job to the next, saves reading a file again that several of them read.
+    """
     if not job.manifest.exists():
         made = any(path.exists() for path in job.outputs)
         return f"{job.manifest} is missing" if made else "it has not been run"
@@ -24,7 +27,7 @@ def why_stale(job: Job, params: Asked) -> str | None:
         manifest = read_manifest(job.manifest)
     except VlacError:
         return f"{job.manifest} is damaged"
-    return _changed(job, params, manifest) or _damaged(manifest)
+    return _changed(job, params, manifest) or _damaged(manifest, {} if hashes is None else hashes)
 
 
 def stale_jobs(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
@@ -34,8 +37,9 @@ def stale_jobs(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     """
     left: dict[Job, str] = {}
     waiting: set[Path] = set()
+    hashes: dict[Path, str] = {}
     for job, params in every:
-        why = why_stale(job, params)
+        why = why_stale(job, params, hashes)
         if why is None and not waiting.isdisjoint(job.inputs(params)):
             why = "what it reads has to be rebuilt"
         if why:
@@ -64,7 +68,7 @@ def refuse_damaged(job: Job, inputs: Iterable[Path], makers: Iterable[Job]) -> N
             continue
         recorded = read_manifest(maker.manifest).outputs
         read = [path for path in maker.outputs[:-1] if path in asked or maker.manifest in asked]
-        if damaged := [str(path) for path in read if _differs(path, recorded)]:
+        if damaged := [str(path) for path in read if _differs(path, recorded, {})]:
             names = " ".join(damaged)
             raise VlacError(
                 f"{names}, which {job} reads, is not what {maker} wrote: the bytes differ from {maker.manifest}.",
@@ -91,15 +95,18 @@ def _changed(job: Job, params: Asked, manifest: Manifest) -> str | None:
     return None
 
 
-def _damaged(manifest: Manifest) -> str | None:
+def _damaged(manifest: Manifest, hashes: dict[Path, str]) -> str | None:
     wrong = [
         f"its {what} {name} {'has changed since' if Path(name).exists() else 'is missing'}"
         for what, files in (("input", manifest.inputs), ("output", manifest.outputs))
         for name in files
-        if _differs(Path(name), files)
+        if _differs(Path(name), files, hashes)
     ]
     return "; ".join(wrong) or None
 
 
-def _differs(path: Path, recorded: dict[str, str]) -> bool:
-    return not path.exists() or sha256(path) != recorded.get(path.as_posix())
+def _differs(path: Path, recorded: dict[str, str], hashes: dict[Path, str]) -> bool:
+    """Return whether a file is missing or has other bytes; `hashes` keeps what was read, for jobs that share it."""
+    if path not in hashes and path.exists():
+        hashes[path] = sha256(path)
+    return path not in hashes or hashes[path] != recorded.get(path.as_posix())
