@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from vlac.methods.base import Job
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.method import LadderMethod
-from vlac.models.networks import Flatten, Unflatten
+from vlac.models.networks.layers import Flatten, Unflatten
 from vlac.training.device import settle
-from vlac.training.trainer import Trainer, weights_at
+from vlac.training.schedule import Schedule
+from vlac.training.trainer import Trainer
 
 Epoch = Callable[[], object]
 
@@ -72,7 +73,7 @@ def plain(case: Case) -> Epoch:
     loader = DataLoader(images, training.batch, shuffle=True, drop_last=True)
     unread = torch.empty(0, dtype=torch.int64)  # which images a batch holds: no loss here asks
     generator = torch.Generator(device).manual_seed(0)
-    at = weights_at(1.0, method.params.objective)
+    at = Schedule(method.params.objective, method.model.rungs, 1, training.epochs).at(10**9)  # all rungs have entered
 
     def epoch() -> None:
         sums: dict[str, float] = {}

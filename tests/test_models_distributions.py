@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, Laplace, Normal, kl_divergence
+from torch.distributions import Categorical, Laplace, MultivariateNormal, Normal, kl_divergence
 
-from vlac.models.distributions import Prior, gaussian_kl, gumbel_softmax, uniform_kl
+from vlac.models.distributions import Prior, gumbel_softmax, uniform_kl
 from vlac.models.objective import LIKELIHOODS
 
 
@@ -14,12 +14,45 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_gaussian_kl_agrees_with_torch():
-    mean_q, mean_p = 3 * random(50, 7), random(50, 7, seed=1)
-    std_q, std_p = random(50, 7, seed=2).exp(), random(50, 7, seed=3).exp()
-    truth = kl_divergence(Independent(Normal(mean_q, std_q), 1), Independent(Normal(mean_p, std_p), 1))
-    torch.testing.assert_close(gaussian_kl(mean_q, std_q, mean_p, std_p), truth)
-    assert gaussian_kl(mean_q, std_q, mean_q, std_q).abs().max() == 0
+def prior_and_truth(covariance, K=4, d=3):
+    """A prior with some parameters, and torch's distributions of its components."""
+    prior = Prior(K, d, covariance)
+    with torch.no_grad():
+        prior.raw_scale.copy_(random(K, d, seed=1))
+        if covariance == "full":
+            prior.raw_lower.copy_(random(K, d, d, seed=2))
+    factor = torch.eye(d) + (0 if prior.lower is None else prior.lower.detach())
+    root = prior.scale.detach()[:, :, None] * torch.linalg.inv(factor)
+    return prior, MultivariateNormal(prior.mean.detach(), root @ root.mT)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+def test_divergences_from_the_components_agree_with_torch(covariance):
+    prior, truth = prior_and_truth(covariance)
+    mean, std = random(6, 4, 3), random(6, 4, 3, seed=5).exp()
+    expected = kl_divergence(MultivariateNormal(mean, std.square().diag_embed()), truth)
+    torch.testing.assert_close(prior.kl(mean, std), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(prior.kl(mean[:, 0], std[:, 0])[:, 0], expected[:, 0], rtol=1e-4, atol=1e-4)
+    z = mean[:1, 0] + std[:1, 0] * random(40_000, 3, seed=7)
+    estimates = prior.kl_at(z, std[:1, 0].expand(len(z), -1))
+    error = estimates.std(0) / math.sqrt(len(z))
+    assert ((estimates.mean(0) - prior.kl(mean[:1, 0], std[:1, 0])[0]).abs() < 4 * error).all()
+
+
+@torch.no_grad()
+def test_without_a_mixture_the_prior_is_standard_normal():
+    mean, std = random(6, 3), random(6, 3, seed=5).exp()
+    expected = kl_divergence(Normal(mean, std), Normal(0.0, 1.0)).sum(-1, keepdim=True)
+    torch.testing.assert_close(Prior(1, 3).kl(mean, std), expected)
+
+
+@torch.no_grad()
+def test_a_full_component_s_samples_have_its_covariance():
+    prior, truth = prior_and_truth("full")
+    z = prior.sample(50_000, component=2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(z.mean(0), truth.mean[2], atol=0.1, rtol=0.05)
+    torch.testing.assert_close(z.T.cov(), truth.covariance_matrix[2], atol=0.1, rtol=0.05)
 
 
 def test_uniform_kl_agrees_with_torch():
@@ -52,12 +85,12 @@ def test_prior_samples_have_the_moments_of_the_component_or_of_the_mixture():
     prior = Prior(2, 1)
     with torch.no_grad():
         prior.mean.copy_(torch.tensor([[-3.0], [5.0]]))
-        prior.raw_std.copy_(torch.tensor([[0.5413], [2.0]]))
+        prior.raw_scale.copy_(torch.tensor([[0.5413], [2.0]]))
     generator = torch.Generator().manual_seed(0)
     for k in range(2):
         z = prior.sample(20000, component=k, generator=generator)
         assert z.mean() == pytest.approx(prior.mean[k].item(), abs=0.08)
-        assert z.std() == pytest.approx(prior.std[k].item(), rel=0.03)
+        assert z.std() == pytest.approx(prior.scale[k].item(), rel=0.03)
     assert prior.sample(20000, generator=generator).mean() == pytest.approx(1.0, abs=0.15)
 
 
@@ -67,8 +100,8 @@ def test_separation_by_hand():
     with torch.no_grad():
         prior.mean.copy_(torch.tensor([[0.0, 0], [3, 4], [30, 0]]))
         std = torch.tensor([[2.0, 2], [2, 2], [4, 2]])
-        prior.raw_std.copy_((std - 1e-3).expm1().log())
+        prior.raw_scale.copy_((std - 1e-3).expm1().log())
     assert prior.separation() == pytest.approx(2.5, rel=1e-4)  # sqrt(3^2 + 4^2) / 2
     with torch.no_grad():
         prior.mean[2] = torch.tensor([3.0, 0])
-    assert prior.separation() == pytest.approx(1.0, rel=1e-4)  # 3 in units of (2 + 4) / 2
+    assert prior.separation() == pytest.approx(1.125, rel=1e-4)  # the mean of 3 / 4 and 3 / 2

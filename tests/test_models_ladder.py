@@ -10,7 +10,7 @@ from vlac.models import ladder
 from vlac.models.ladder import Ladder
 from vlac.params.schema import Likelihood, Network
 
-NETWORK = Network(channels=[2, 3, 4], hidden=5, z=[6, 7, 8, 9])
+NETWORK = Network(form="vlae", channels=[2, 3, 4], hidden=5, z=[6, 7, 8, 9])
 LIKELIHOOD = Likelihood(form="laplace", scale=0.1)
 PARAMS = tiny_params().model_copy(update={"network": NETWORK, "likelihood": LIKELIHOOD})
 
@@ -55,15 +55,12 @@ def test_the_cluster_of_a_rung_reaches_the_rungs_above_and_none_below(monkeypatc
 
 def test_encoding_without_a_temperature_takes_the_most_probable_clusters():
     posteriors = lively_ladder(tiny_spec(MIXED)).encode(tiny_input(16))
-    assert posteriors[1].q is posteriors[1].y is posteriors[1].mean_by_cluster is None
+    assert posteriors[1].q is posteriors[1].y is None
     for rung, K in ((2, 2), (3, 3)):
         posterior = posteriors[rung]
         assert torch.equal(posterior.y, F.one_hot(posterior.q.argmax(1), K).float())
         torch.testing.assert_close(posterior.q.sum(1), torch.ones(16))
-        picked = posterior.q.argmax(1)
-        torch.testing.assert_close(posterior.mean, posterior.mean_by_cluster[range(16), picked])
-        torch.testing.assert_close(posterior.std, posterior.std_by_cluster[range(16), picked])
-        assert changes(posterior.mean_by_cluster[:, 0], posterior.mean_by_cluster[:, 1])
+        assert torch.equal(posterior.z, posterior.mean)
 
 
 @torch.no_grad()
@@ -93,6 +90,21 @@ def test_the_gmdgm_is_made_of_the_rung_s_own_sub_networks(rung):
             assert name.startswith("climbs.")
             assert value.shape[1 - (value.ndim == 4)] < whole[name].shape[1 - (value.ndim == 4)]
     assert narrower == set(range(1, min(rung, 3) + 1))
+
+
+@torch.no_grad()
+def test_a_rung_that_has_not_entered_says_nothing_and_half_entered_says_less():
+    for form in ("vlae", "strided"):
+        model, x = lively_ladder(tiny_spec(MIXED, form=form, q_y="responsibilities")), tiny_input(4)
+        late = model.encode(x, fade={2: 0.0})
+        assert sorted(late) == [1, 3, 4]
+        z = {rung: posterior.mean for rung, posterior in model.encode(x).items()}
+        without = model.decode({rung: late[rung].mean for rung in late}, {2: 0.0})
+        assert torch.equal(model.decode({rung: late[rung].mean for rung in late} | {2: z[2]}, {2: 0.0}), without)
+        for rung in (1, 2, 3, 4):
+            other = z | {rung: z[rung] + 2}
+            moved = [(model.decode(other, {rung: fade}) - model.decode(z, {rung: fade})).norm() for fade in (0.1, 1.0)]
+            assert 0 < moved[0] < moved[1]
 
 
 def test_vlac_moves_its_largest_mixture_to_the_rung_asked_for():

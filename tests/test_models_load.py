@@ -34,7 +34,7 @@ def test_what_was_saved_is_loaded(file, method):
     ours, theirs = loaded.model.encode(tiny_input(3)), method.model.encode(tiny_input(3))
     for rung in (1, 2, 3, 4):
         assert torch.equal(ours[rung].mean, theirs[rung].mean)
-        assert torch.equal(loaded.model.prior(rung).std, method.model.prior(rung).std)
+        assert torch.equal(loaded.model.prior(rung).scale, method.model.prior(rung).scale)
 
 
 def test_equal_methods_have_equal_bytes_under_any_name(file, tmp_path):

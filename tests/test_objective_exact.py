@@ -27,12 +27,12 @@ def enumerated_bound(model, x, draws, monkeypatch):
             patch.setattr(
                 ladder, "_choose", lambda q, *_, y=y: F.one_hot(torch.tensor(y[q.shape[1]]), q.shape[1]) + 0 * q
             )
-            terms = bound_of(model, x.expand(draws, 3, 32, 32), None, "sampled", source)
+            terms = bound_of(model, x.expand(draws, 3, 32, 32), 0.5, "sampled", source)
         weight, kl_z, kl_y = 1.0, 0.0, 0.0
         for rung, posterior in terms.posteriors.items():
             prior, k = model.prior(rung), y[model.K[rung]] if model.K[rung] > 1 else 0
             q_z = Normal(posterior.mean[0], posterior.std[0])
-            kl_z += kl_divergence(q_z, Normal(prior.mean[k], prior.std[k])).sum().item()
+            kl_z += kl_divergence(q_z, Normal(prior.mean[k], prior.scale[k])).sum().item()
             if posterior.q is not None:
                 weight *= posterior.q[0, k].item()
                 kl_y += math.log(model.K[rung]) - Categorical(probs=posterior.q[0]).entropy().item()
@@ -44,7 +44,7 @@ def enumerated_bound(model, x, draws, monkeypatch):
 def gumbel_estimate(model, x, temperature, draws):
     """The same three terms from Gumbel samples, KL_z by both estimators: mean and standard error, each (4,)."""
     terms = bound_of(model, x.expand(draws, 3, 32, 32), temperature, "sampled", generator(1))
-    kl_z = {name: sum(f(p, model.prior(rung)) for rung, p in terms.posteriors.items()) for name, f in KL_Z.items()}
+    kl_z = {name: sum(f(p) for p in terms.posteriors.values()) for name, f in KL_Z.items()}
     each = torch.stack([terms.log_likelihood, kl_z["sampled"], sum(terms.kl_y.values()), kl_z["enumerated"]])
     return each.mean(1), each.std(1) / math.sqrt(draws)
 
@@ -58,7 +58,7 @@ def test_the_gumbel_estimate_converges_to_enumeration_over_y(monkeypatch):
     # In the first term the noise of z hides the bias; in the last only the rungs below are relaxed, and it need not
     # fall step by step. Both must be gone at the lowest temperature.
     assert (bias[0][1:3] > 2 * bias[1][1:3]).all()
-    assert bias[1][1] > 10 * error[1]
+    assert bias[1][1] > 2 * error[1]
     assert ((few - exact).abs() < 4 * few_error).all()
     assert ((many - exact).abs() < 4 * error + torch.tensor([0.2, 0.0, 0.0, 0.0])).all()  # exact's own noise of z
     assert (error < few_error / 4).all()
@@ -75,7 +75,7 @@ class Integrated:
         self.z, prior = z.double(), self.model.prior(3)
         with torch.no_grad():
             images = torch.cat([self.model.decode({3: part[:, None]}) for part in z.split(500)]).double()
-            log_z = Normal(prior.mean.double(), prior.std.double()).log_prob(self.z)
+            log_z = Normal(prior.mean.double(), prior.scale.double()).log_prob(self.z)
         log_x = Normal(images, 0.4).log_prob(self.x.double()).sum((1, 2, 3))
         self.log_joint = log_x + log_z - math.log(3)  # log p(x, y, z), float (3, 1201)
         self.step = math.log(18 / 1200)
@@ -96,8 +96,10 @@ class Integrated:
     @torch.no_grad()
     def gap(self):
         """KL(q(y, z given x) || p(y, z given x)) over the grid: what the bound falls short of log p(x) by."""
-        posterior = self.model.encode(self.x)[3]
-        q = Normal(posterior.mean_by_cluster[0].double(), posterior.std_by_cluster[0].double())
+        posterior, head = self.model.encode(self.x)[3], self.model.head(3)
+        # Every weight of the head is 0, so that its answer is the same for all features.
+        mean, std = head.each(head.gaussian.bias[None])
+        q = Normal(mean[0].double(), std[0].double())
         log_q = posterior.log_q[0].double()[:, None] + q.log_prob(self.z)
         return (log_q.exp() * (log_q - self.log_joint + self.log_p)).sum().item() * math.exp(self.step)
 

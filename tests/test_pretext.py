@@ -15,8 +15,8 @@ from vlac.methods.vlac_plus import PretextSettings, learn
 from vlac.methods.vlac_plus.learn import PretextTrainer
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, mutual_information
 from vlac.methods.vlac_plus.pretext import TRANSFORMS, Clusters, Pretext, dihedral
-from vlac.training import trainer
 from vlac.training.device import Device
+from vlac.training.schedule import Weights
 
 CPU = Device(torch.device("cpu"), bfloat16=False)
 
@@ -120,17 +120,19 @@ def test_training_leaves_the_pretext_as_it_was_and_moves_the_clusters(method):
 
 
 def test_the_loss_is_that_of_vlac_less_the_neighbours_information(method):
-    at = trainer.Weights(0.5, dict.fromkeys((1, 2, 3, 4), 0.5), 2.0)
+    halves, twos, ones = (dict.fromkeys((1, 2, 3, 4), value) for value in (0.5, 2.0, 1.0))
+    at = Weights(0.5, halves, twos, ones)
     generators = [torch.Generator().manual_seed(1) for _ in range(2)]
     loss, terms = method.loss(torch.arange(16), tiny_input(40)[:16], at, generators[0])
     log_q = method.model.log_q(method.pairs.features[:16])
     assert torch.equal(terms.posteriors[3].log_q, log_q[3])
     method.model.encode(tiny_input(40)[:16], 0.5, generators[1], log_q)
-    [torch.empty(16, 2).normal_(generator=generators[1]) for _ in range(4)]  # the noise of z
     pairs = method.pairs.draw(generators[1])
     information = mutual_information(*F.log_softmax(method.model.clusters(pairs), -1).chunk(2))
     assert information > 0
-    torch.testing.assert_close(loss, -terms.weighted(at.kl_z, 2.0).mean() - 10.0 * information, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        loss, -terms.weighted(at.kl_z, at.kl_y).mean() - 10.0 * information, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_a_ladder_does_not_resume_with_another_pretext(method, tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def test_a_column_holds_samples_of_its_component_in_order_of_usage(tmp_path, mon
     prior = model.prior(3)
     with torch.no_grad():
         prior.mean.copy_(torch.tensor([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]]))
-        prior.raw_std.fill_(-10.0)  # so small that a sample is its component's mean, to 0.1
+        prior.raw_scale.fill_(-10.0)  # so small that a sample is its component's mean, to 0.1
     decode = model.decode
     monkeypatch.setattr(model, "decode", lambda z: decoded.append(z[3]) or decode(z))
     draw(model, tmp_path, codes=Codes({3: np.array([2, 2, 2, 0, 0, 1])}, mean={3: np.zeros((6, 2), np.float32)}))
@@ -77,7 +77,7 @@ def test_nearest_is_measured_in_units_of_the_components_std() -> None:
     prior = model.prior(3)
     with torch.no_grad():
         prior.mean.copy_(torch.tensor([[0.0, 0.0], [5.0, 5.0], [9.0, 9.0]]))
-        prior.raw_std.copy_(torch.tensor([[10.0, 0.5], [1.0, 1.0], [1.0, 1.0]]))  # std about (10, 0.97), (1.3, 1.3)
+        prior.raw_scale.copy_(torch.tensor([[10.0, 0.5], [1.0, 1.0], [1.0, 1.0]]))  # std about (10, 0.97), (1.3, 1.3)
     # Image 0 is nearer to component 0 in plain distance (1 < 3), image 1 in units of the std (3 / 10 < 1 / 0.97).
     y, mean = np.array([0, 0, 1, 1]), np.array([[0, 1], [3, 0], [5, 5], [0, 0]], np.float32)
     distance = from_components(model, Codes({3: y}, mean={3: mean}), 3)

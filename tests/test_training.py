@@ -28,9 +28,19 @@ def path(tmp_path):
     return tmp_path / "vlac" / "0.pt"
 
 
-def fit(path, seed=0, images=IMAGES, scale=1.0, identity=IDENTITY, told=None, **training):
+PROGRESSIVE = {"enter": [1, 1, 0, 0], "fade": 3}
+"""Rungs 1 and 2 enter after the first epoch, and are complete in mid-epoch of the third."""
+
+
+def fit(path, seed=0, images=IMAGES, scale=1.0, identity=IDENTITY, told=None, progressive=False, **training):
     """Train a tiny VLAC; return it and its rows. `told` hears of the method and of each row."""
-    method = tiny_method("vlac", tiny_params(scale, **training))
+    params = tiny_params(scale, **training)
+    if progressive:
+        mixture = {"q_y": "distilled", "covariance": "full", "start": "kmeans"}
+        changes = {"objective": PROGRESSIVE, "mixture": mixture}
+        parts = {name: getattr(params, name).model_copy(update=values) for name, values in changes.items()}
+        params = params.model_copy(update=parts)
+    method = tiny_method("vlac", params)
     job = tiny_job(path, identity, **({"epoch": lambda row: told(method, row)} if told else {}))
     return method, method.fit(images, seed, job)
 
@@ -74,7 +84,7 @@ def test_it_trains_as_a_plain_loop_does(path):
         clusters = set()
         for update in range(STEPS):
             done = (epoch * STEPS + update) / (3 * STEPS)
-            temperature, weight = 1 - 0.5 * done, min(1.0, done / 0.5)
+            temperature, weight = 1 - 0.5 * done, min(1.0, (epoch * STEPS + update + 1) / 3)
             x = to_input(images[order[update * 16 : (update + 1) * 16]])
             terms = bound_of(model, x, temperature, "sampled", generator)
             loss = -(terms.log_likelihood - weight * sum(terms.kl_z.values()) - weight * sum(terms.kl_y.values()))
@@ -100,8 +110,15 @@ def test_equal_seeds_train_to_equal_bytes_and_others_do_not(uninterrupted, path,
     assert rows != uninterrupted[1]
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("update", [1, STEPS, 3 * STEPS - 1])
-def test_stopped_in_mid_epoch_it_resumes_after_the_last_complete_one(update, uninterrupted, path, monkeypatch):
+def test_stopped_in_mid_epoch_it_resumes_after_the_last_complete_one(
+    update, progressive, uninterrupted, path, monkeypatch, tmp_path
+):
+    """Also where rungs enter one after the other: before one does, and while it is being faded in."""
+    if progressive:
+        uninterrupted = finish(tmp_path / "other" / "0.pt", progressive=True)
+        assert [row["kl_z_2"] > 0 for row in uninterrupted[1]] == [False, True, True]
     calls, loss = [], LadderMethod.loss
 
     def stops(*arguments):
@@ -113,9 +130,9 @@ def test_stopped_in_mid_epoch_it_resumes_after_the_last_complete_one(update, uni
     with monkeypatch.context() as patch:
         patch.setattr(LadderMethod, "loss", stops)
         with pytest.raises(KeyboardInterrupt):
-            fit(path)
+            fit(path, progressive=progressive)
     assert (Checkpoint.load(path, IDENTITY).epoch if path.exists() else 0) == update // STEPS
-    assert finish(path) == uninterrupted
+    assert finish(path, progressive=progressive) == uninterrupted
 
 
 def test_checkpoints_are_not_written_more_often_than_asked(path, monkeypatch):

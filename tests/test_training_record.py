@@ -10,28 +10,38 @@ from tiny import lively_ladder, tiny_params, tiny_spec
 
 from vlac.models.objective import Bound
 from vlac.training.progress import summary
-from vlac.training.trainer import EpochRecord, weights_at
+from vlac.training.schedule import Schedule
+from vlac.training.trainer import EpochRecord
 
-CHANGES = {"kl_z_weight": [1.0, 2.0, 0.5, 0.0], "kl_y_weight": 4.0, "kl_z_warmup": 0.2, "kl_y_warmup": 0.5}
+CHANGES = {"kl_z_weight": [1.0, 2.0, 0.5, 0.0], "kl_y_weight": 4.0, "enter": [7, 5, 2, 1], "fade": 4}
 CHANGES |= {"temperature_start": 1.0, "temperature_end": 0.4, "temperature_until": 0.75}
 OBJECTIVE = tiny_params().objective.model_copy(update=CHANGES)
 
 
 @pytest.mark.parametrize(
-    ("progress", "temperature", "kl_z", "kl_y"),
+    ("update", "temperature", "grown"),
     [
-        (0.0, 1.0, [0, 0, 0, 0], 0.0),
-        (0.1, 0.92, [0.5, 1.0, 0.25, 0], 0.8),
-        (0.375, 0.7, [1, 2, 0.5, 0], 3.0),
-        (1.0, 0.4, [1, 2, 0.5, 0], 4.0),
+        (0, 1.0, [0, 0, 0, 0.25]),
+        (9, 0.94, [0, 0, 0, 1]),
+        (11, 0.6 / 90 * 79 + 0.4, [0, 0, 0.5, 1]),  # rung 3 enters one epoch of ten updates after rung 4
+        (41, 0.6 / 90 * 49 + 0.4, [0, 0.5, 1, 1]),
+        (63, 0.58, [1, 1, 1, 1]),
+        (119, 0.4, [1, 1, 1, 1]),
     ],
 )
-def test_schedules_by_hand(progress, temperature, kl_z, kl_y):
-    weights = weights_at(progress, OBJECTIVE)
-    assert weights.temperature == pytest.approx(temperature)
-    assert list(weights.kl_z) == [1, 2, 3, 4]
-    assert list(weights.kl_z.values()) == pytest.approx(kl_z)
-    assert weights.kl_y == pytest.approx(kl_y)
+def test_schedules_by_hand(update, temperature, grown):
+    """12 epochs of 10 updates; epochs count from the entry of rung 4, the first."""
+    at = Schedule(OBJECTIVE, (1, 2, 3, 4), updates=10, epochs=12).at(update)
+    assert at.temperature == pytest.approx(temperature)
+    one, two, three, _ = grown
+    assert at.kl_z == pytest.approx({1: one, 2: 2 * two, 3: 0.5 * three, 4: 0.0})
+    assert at.kl_y == pytest.approx({rung: 4 * share for rung, share in enumerate(grown, start=1)})
+    assert at.fade == {1: one, 2: two, 3: three, 4: 1.0}  # there is no picture without the rung that comes first
+
+
+def test_a_rung_alone_enters_at_once():
+    schedule = Schedule(OBJECTIVE, (2,), updates=10, epochs=12)
+    assert (schedule.enter, schedule.at(0).fade) == ({2: 0}, {2: 1.0})
 
 
 def batch(q, log_likelihood):

@@ -40,9 +40,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def tiny_values(**training: Any) -> dict[str, Any]:
     """Return the content of a params.yaml with tiny networks; keywords change single training parameters."""
     values = load_params(ROOT / "presets/tiny.yaml").model_dump(mode="json")
-    values["network"] = {"channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}
+    values["network"] = {"form": "vlae", "channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}
     values["likelihood"] = {"form": "gaussian", "scale": 1.0}
-    values["objective"] |= {"kl_z": "sampled", "kl_z_warmup": 0.5, "kl_y_warmup": 0.5, "temperature_until": 1.0}
+    values["objective"] |= {"kl_z": "sampled", "fade": 3, "temperature_until": 1.0}
     values["training"] |= {"epochs": 3, "batch": 16, "lr": 2e-3, "lr_prior": 2e-2, "threads": 1}
     values["training"] |= {"device": "cpu", "precision": "float32"} | training
     values["models"] = {kind: {"kind": kind} | own for kind, own in SETTINGS.items() if kind != "vlae"}
@@ -65,9 +65,10 @@ def tiny_job(path: Path, identity: dict[str, str] = IDENTITY, **told: Any) -> Jo
     return Job("tiny", path, identity, **told)
 
 
-def tiny_spec(K: dict[int, int] = MIXED, z: int = 2, likelihood: str = "gaussian", scale: float = 1.0) -> Spec:
+def tiny_spec(K: dict[int, int] = MIXED, z: int = 2, scale: float = 1.0, **other: Any) -> Spec:
     """Return a spec with two or three feature maps per rung and z of the same size everywhere."""
-    return Spec(dict(K), dict.fromkeys(K, z), (2, 3, 2), 4, likelihood, scale)
+    plain = {"likelihood": "gaussian", "form": "vlae", "covariance": "diagonal", "q_y": "head"}
+    return Spec(dict(K), dict.fromkeys(K, z), (2, 3, 2), 4, scale=scale, **(plain | other))
 
 
 def tiny_images(count: int, seed: int = 0) -> np.ndarray:
@@ -86,7 +87,7 @@ def bound_of(
     model: Ladder, x: torch.Tensor, temperature: float | None, kl_z: str, generator: torch.Generator | None = None
 ) -> Bound:
     """Return the bound at the model's own posteriors."""
-    return bound(model, x, model.encode(x, temperature, generator), kl_z, generator)
+    return bound(model, x, model.encode(x, temperature, generator), kl_z)
 
 
 def lively_ladder(spec: Spec, seed: int = 0) -> Ladder:
@@ -95,9 +96,12 @@ def lively_ladder(spec: Spec, seed: int = 0) -> Ladder:
     model = Ladder(spec)
     with torch.no_grad():
         for rung in spec.mixture_rungs:
-            model.heads[str(rung)].by_cluster.normal_()
-            model.heads[str(rung)].cluster.weight.mul_(3)
-            model.prior(rung).raw_std.uniform_(-0.5, 1)
+            for parameter in (model.head(rung).by_cluster, getattr(model.prior(rung), "raw_lower", None)):
+                if parameter is not None:
+                    parameter.normal_()
+            if model.head(rung).cluster is not None:
+                model.head(rung).cluster.weight.mul_(3)
+            model.prior(rung).raw_scale.uniform_(-0.5, 1)
             if str(rung) in model.side:
                 model.side[str(rung)].weight.normal_()
         for parameter in model.climbs.parameters():

@@ -10,13 +10,6 @@ MIN_STD = 1e-3
 """Least standard deviation of any Gaussian, as in the VLAE's published code."""
 
 
-def gaussian_kl(mean_q: Tensor, std_q: Tensor, mean_p: Tensor, std_p: Tensor) -> Tensor:
-    """Return KL(N(mean_q, std_q^2) || N(mean_p, std_p^2)), diagonal; float (..., d), broadcast, to (...)."""
-    ratio = (std_q / std_p).square()
-    distance = ((mean_q - mean_p) / std_p).square()
-    return 0.5 * (ratio + distance - 1 - ratio.log()).sum(-1)
-
-
 def uniform_kl(log_q: Tensor) -> Tensor:
     """Return KL(Cat(q) || Cat(1/K)) from log-probabilities, float (..., K) to (...): log K minus the entropy of q."""
     return (log_q.exp() * log_q).sum(-1) + math.log(log_q.shape[-1])
@@ -30,26 +23,72 @@ def gumbel_softmax(log_q: Tensor, temperature: float, generator: torch.Generator
 
 
 class Prior(nn.Module):
-    """p(z_l given y_l): K diagonal Gaussians over R^d with p(y) = 1/K, learnt; a standard normal where K = 1.
+    """p(z_l given y_l): K Gaussians over R^d with p(y) = 1/K, learnt; a standard normal where K = 1.
 
-    `mean` and `std` are float (K, d).
+    The covariance of a component is A A^T with A = diag(scale) (I + N)^-1: N is strictly lower triangular, and 0 for
+    diagonal covariances. So a log-density takes one small matrix product, and no inverse.
+
+    Attributes:
+        mean: float (K, d).
+        scale: float (K, d); the standard deviations where covariances are diagonal.
     """
 
     mean: Tensor
 
-    def __init__(self, K: int, d: int) -> None:
+    def __init__(self, K: int, d: int, covariance: str = "diagonal") -> None:
         super().__init__()
-        self.K = K
-        if K > 1:
-            self.mean = nn.Parameter(torch.randn(K, d))
-            # softplus(0.5413) = 1: every component starts with unit variance.
-            self.raw_std = nn.Parameter(torch.full((K, d), 0.5413))
-        else:
+        self.K, self.d = K, d
+        if K == 1:
             self.register_buffer("mean", torch.zeros(1, d))
+            return
+        self.mean = nn.Parameter(torch.randn(K, d))
+        # softplus(0.5413) = 1: every component starts with unit variance.
+        self.raw_scale = nn.Parameter(torch.full((K, d), 0.5413))
+        if covariance == "full":
+            self.raw_lower = nn.Parameter(torch.zeros(K, d, d))
 
     @property
-    def std(self) -> Tensor:
-        return F.softplus(self.raw_std) + MIN_STD if self.K > 1 else torch.ones_like(self.mean)
+    def scale(self) -> Tensor:
+        return F.softplus(self.raw_scale) + MIN_STD if self.K > 1 else torch.ones_like(self.mean)
+
+    @property
+    def lower(self) -> Tensor | None:
+        """N, float (K, d, d); None where covariances are diagonal."""
+        return self.raw_lower.tril(-1) if hasattr(self, "raw_lower") else None
+
+    def whiten(self, z: Tensor) -> Tensor:
+        """Return A^-1 (z - mean), float (B, K, d), of z, float (B, d) or (B, K, d): a standard normal under p."""
+        u = ((z if z.dim() == 3 else z[:, None]) - self.mean) / self.scale
+        lower = self.lower
+        return u if lower is None else u + torch.einsum("kij,bkj->bki", lower, u)
+
+    def kl(self, mean: Tensor, std: Tensor) -> Tensor:
+        """Return KL(q(z given x, y = k) || p(z given y = k)) in closed form, float (B, K), for every k.
+
+        `mean` and `std` of the diagonal q: float (B, d), or (B, K, d) where q depends on k.
+        """
+        mean, std = (part if part.dim() == 3 else part[:, None] for part in (mean, std))
+        ratio = (std / self.scale).square()
+        spread = ratio
+        if (lower := self.lower) is not None:
+            # The trace of A^-1 diag(std^2) A^-T: column j of I + N weighs axis j.
+            spread = ratio * (1 + lower.square().sum(1))
+        return 0.5 * (spread + self.whiten(mean).square() - 1 - ratio.log()).sum(-1)
+
+    def kl_at(self, z: Tensor, std: Tensor) -> Tensor:
+        """Return the same divergences, float (B, K), estimated at one sample z, float (B, d), of a q of that `std`.
+
+        The entropy of q is exact, and E_q log p(z given y = k) is log p at the sample.
+        """
+        log_p = -0.5 * self.whiten(z).square().sum(-1) - self.scale.log().sum(-1)  # both without d/2 log(2 pi)
+        return -(std.log().sum(-1) + self.d / 2)[:, None] - log_p
+
+    def draw(self, y: Tensor, noise: Tensor) -> Tensor:
+        """Return z, float (..., d), of components y, int64 (...), from standard normal noise, float (..., d)."""
+        if (lower := self.lower) is not None:
+            unit = lower + torch.eye(self.d, device=lower.device)
+            noise = torch.linalg.solve_triangular(unit[y], noise[..., None], upper=False, unitriangular=True)[..., 0]
+        return self.mean[y] + self.scale[y] * noise
 
     def sample(self, n: int, component: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return n samples of z, float (n, d): of one component (counted from 0), or of the mixture."""
@@ -57,12 +96,20 @@ class Prior(nn.Module):
             y = torch.randint(self.K, (n,), generator=generator, device=self.mean.device)
         else:
             y = torch.full((n,), component, device=self.mean.device)
-        noise = torch.randn(n, self.mean.shape[1], generator=generator, device=self.mean.device)
-        return self.mean[y] + self.std[y] * noise
+        return self.draw(y, torch.randn(n, self.d, generator=generator, device=self.mean.device))
+
+    @torch.no_grad()
+    def start(self, mean: Tensor, scale: Tensor) -> None:
+        """Set the means, float (K, d), and one scale per axis for all components, float (d,)."""
+        self.mean.copy_(mean)
+        self.raw_scale.copy_((scale - MIN_STD).clamp_min(MIN_STD).expm1().log().expand(self.K, -1))
 
     @torch.no_grad()
     def separation(self) -> Tensor:
-        """Return the smallest distance between two component means, each axis in units of their mean std; scalar."""
-        std = (self.std[:, None] + self.std[None]) / 2
-        distance = ((self.mean[:, None] - self.mean[None]) / std).square().sum(-1).sqrt()
+        """Return the smallest distance between two component means, in units of the components' own spread; scalar.
+
+        Between k and j it is the mean of the two whitened distances.
+        """
+        distance = self.whiten(self.mean).norm(dim=-1)
+        distance = (distance + distance.T) / 2
         return distance.masked_fill(torch.eye(self.K, dtype=torch.bool, device=distance.device), float("inf")).min()

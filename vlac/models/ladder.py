@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlac.models.distributions import MIN_STD, Prior, gumbel_softmax
-from vlac.models.networks import Block, Climb, Render, rung_features
+from vlac.models.networks import FORMS
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class Spec:
     hidden: int  # width of the fully connected layers of rung 4
     likelihood: str  # "gaussian" or "laplace"
     scale: float  # standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1]
+    form: str  # of the sub-networks: a key of `networks.FORMS`
+    covariance: str  # of p(z_l given y_l), or "full"
+    q_y: str  # how q(y_l given x) is found: "head", "responsibilities" or "distilled"
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -46,15 +49,19 @@ class Posterior:
         y: float (B, K): the one-hot or relaxed cluster that `mean` and `std` are conditioned on; None where K = 1.
         log_q: float (B, K), log q(y_l given x); None where K = 1.
         mean, std: float (B, d), the Gaussian q(z_l given x, y).
-        mean_by_cluster, std_by_cluster: float (B, K, d), the same for every y_l = k; None where K = 1.
+        z: float (B, d), a sample of it; the mean where nothing is sampled.
+        kl: float (B, K), KL(q(z_l given x, y) || p(z_l given y_l)) for every y_l = k; (B, 1) where K = 1. In closed
+            form where q(y_l given x) comes from a head, else estimated at `z`.
+        log_pi: float (B, K), what the network pi_l says while it is taught (`distilled`); else None.
     """
 
     y: Tensor | None
     log_q: Tensor | None
     mean: Tensor
     std: Tensor
-    mean_by_cluster: Tensor | None = None
-    std_by_cluster: Tensor | None = None
+    z: Tensor
+    kl: Tensor
+    log_pi: Tensor | None = None
 
     @property
     def q(self) -> Tensor | None:
@@ -63,30 +70,34 @@ class Posterior:
 
 
 class Head(nn.Module):
-    """pi_l, mu_l and sigma_l of one rung (Eq. 8): linear in the rung's features h_l and in the rung's cluster y_l.
+    """pi_l, mu_l and sigma_l of one rung (Eq. 8): linear in the rung's features h_l and, if asked, in its cluster y_l.
 
-    `cluster`, where given, takes the place of the linear pi_l, and `Ladder.encode` is told what it says.
+    Args:
+        cluster: pi_l, a network from features to K numbers; None where q(y_l given x) needs none.
+        z_given_y: whether mu_l and sigma_l depend on y_l.
     """
 
-    def __init__(self, features: int, K: int, d: int, cluster: nn.Module | None = None) -> None:
+    def __init__(self, features: int, K: int, d: int, cluster: nn.Module | None, z_given_y: bool) -> None:
         super().__init__()
         self.gaussian = nn.Linear(features, 2 * d)
-        self.cluster = cluster or (nn.Linear(features, K) if K > 1 else None)
-        self.by_cluster = nn.Parameter(torch.zeros(K, 2 * d)) if K > 1 else None
+        self.cluster = cluster
+        self.by_cluster = nn.Parameter(torch.zeros(K, 2 * d)) if z_given_y else None
 
-    def log_q(self, features: Tensor) -> Tensor | None:
-        """Return log q(y_l given x), float (B, K), from the features that pi_l reads, or None where K = 1."""
-        return None if self.cluster is None else F.log_softmax(self.cluster(features).float(), -1)
+    def log_pi(self, features: Tensor) -> Tensor:
+        """Return log pi_l(x), float (B, K), from the features that pi_l reads."""
+        assert self.cluster is not None
+        return F.log_softmax(self.cluster(features).float(), -1)
 
-    def forward(self, h: Tensor, y: Tensor | None, log_q: Tensor | None) -> Posterior:
-        """Return the posterior for features h, float (B, F), and cluster y, float (B, K) or None."""
-        raw = self.gaussian(h).float()
-        if y is None or self.by_cluster is None:
-            return Posterior(None, None, *_mean_and_std(raw))
+    def each(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation for every y_l = k, float (B, K, d), or (B, d) where y_l is not read."""
+        return _mean_and_std(raw if self.by_cluster is None else raw[:, None] + self.by_cluster)
+
+    def at(self, raw: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation, float (B, d), at a cluster y, float (B, K)."""
+        if self.by_cluster is None or y is None:
+            return _mean_and_std(raw)
         # A sum of products, because autocast would round a matrix product to bfloat16.
-        mean, std = _mean_and_std(raw + (y[:, :, None] * self.by_cluster).sum(1))
-        every = _mean_and_std(raw[:, None] + self.by_cluster)
-        return Posterior(y, log_q, mean, std, *every)
+        return _mean_and_std(raw + (y[:, :, None] * self.by_cluster).sum(1))
 
 
 def _mean_and_std(raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,21 +120,21 @@ class Ladder(nn.Module):
         super().__init__()
         self.spec, self.K, self.rungs = spec, spec.K, spec.rungs
         self.mixture_rungs, self.main_rung = spec.mixture_rungs, spec.main_rung
-        top = max(spec.rungs)
+        top, networks = max(spec.rungs), FORMS[spec.form](spec.channels, spec.hidden)
+        self.beside_trunk = networks.beside_trunk
         self.trunk, self.features, self.heads = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.priors, self.side, self.climbs = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
-        for rung in range(1, top):
-            self.trunk[str(rung)] = Block((3, *spec.channels)[rung - 1], spec.channels[rung - 1])
+        for rung in range(1, top if self.beside_trunk else top + 1):
+            self.trunk[str(rung)] = networks.trunk(rung)
         for rung in spec.rungs:
-            features, size = rung_features(rung, spec.channels, spec.hidden)
+            features, size = networks.features(rung)
             self.features[str(rung)] = features
             self.heads[str(rung)] = self.make_head(rung, size)
-            self.priors[str(rung)] = Prior(spec.K[rung], spec.z[rung])
+            self.priors[str(rung)] = Prior(spec.K[rung], spec.z[rung], spec.covariance)
             if spec.K[rung] > 1 and rung < top:
                 self.side[str(rung)] = nn.Linear(spec.K[rung], spec.channels[rung - 1], bias=False)
-        for rung in range(top, 0, -1):
-            self.climbs[str(rung)] = Climb(rung, spec.z.get(rung), rung < top, spec.channels, spec.hidden)
-        self.render = Render(spec.channels[0])
+        climbs, self.render = networks.decoder(spec.z)
+        self.climbs.update({str(rung): climb for rung, climb in climbs.items()})
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def prior(self, rung: int) -> Prior:
@@ -140,7 +151,9 @@ class Ladder(nn.Module):
 
     def make_head(self, rung: int, features: int) -> Head:
         """Return a new head for a rung of so many features; for a subclass to replace."""
-        return Head(features, self.spec.K[rung], self.spec.z[rung])
+        K, q_y = self.spec.K[rung], self.spec.q_y
+        cluster = nn.Linear(features, K) if K > 1 and q_y != "responsibilities" else None
+        return Head(features, K, self.spec.z[rung], cluster, z_given_y=K > 1 and q_y == "head")
 
     def encode(
         self,
@@ -148,38 +161,72 @@ class Ladder(nn.Module):
         temperature: float | None = None,
         generator: torch.Generator | None = None,
         log_q: Mapping[int, Tensor] | None = None,
+        fade: Mapping[int, float] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
-        As in the VLAE's published code, h_l is computed from the trunk below rung l and the trunk goes on beside it;
-        y_{l-1} is added to that trunk, so that h_l and everything above have seen it.
+        y_{l-1} is added to the trunk, so that h_l and everything above have seen it. As in the VLAE's published code,
+        the networks of form `vlae` compute h_l beside the trunk, from the trunk below rung l.
 
         Args:
             x: float (B, 3, 32, 32) in [0, 1].
-            temperature: of the Gumbel-softmax samples of y; None takes the most probable cluster instead.
-            generator: source of the Gumbel noise.
+            temperature: of the Gumbel-softmax samples of y; None samples nothing: the most probable cluster, and the
+                mean of z.
+            generator: source of the noise of y and z.
             log_q: log q(y_l given x), float (B, K_l), of rungs whose clusters come from elsewhere than h_l.
+            fade: how far each rung has entered, 0 to 1; a rung at 0 is left out. None: all have.
         """
         given, below = log_q or {}, x
         posteriors: dict[int, Posterior] = {}
         for rung in range(1, max(self.rungs) + 1):
-            if rung in self.spec.K:
-                h = self.features[str(rung)](below)
-                own = given[rung] if rung in given else self.head(rung).log_q(h)
-                y = None if own is None else _choose(own, temperature, generator)
-                posteriors[rung] = self.head(rung)(h, y, own)
-            if rung < max(self.rungs):
-                below = self.trunk[str(rung)](below)
-                if str(rung) in self.side:
+            name, entered = str(rung), 1.0 if fade is None else fade.get(rung, 1.0)
+            own = self.trunk[name](below) if name in self.trunk else below
+            if rung in self.spec.K and entered > 0:
+                h = self.features[name](below if self.beside_trunk else own)
+                posteriors[rung] = self._posterior(rung, h, given.get(rung), temperature, generator)
+                if name in self.side:
                     # y_l enters g_{l+1} as a bias per feature map.
-                    below = below + self.side[str(rung)](posteriors[rung].y)[:, :, None, None]
+                    own = own + entered * self.side[name](posteriors[rung].y)[:, :, None, None]
+            below = own
         return posteriors
 
-    def decode(self, z: dict[int, Tensor]) -> Tensor:
-        """Return the mean image, float (B, 3, 32, 32) in [0, 1], of latents z_l, float (B, d_l), Eqs. (1)-(3)."""
+    def _posterior(
+        self, rung: int, h: Tensor, log_q: Tensor | None, temperature: float | None, generator: torch.Generator | None
+    ) -> Posterior:
+        """Return q(y_l, z_l given x) from h_l, float (B, F); `log_q` as for `encode`."""
+        head, prior, sampled = self.head(rung), self.prior(rung), temperature is not None
+        raw = head.gaussian(h).float()
+        if self.K[rung] == 1:
+            mean, std = head.at(raw, None)
+            return Posterior(None, None, mean, std, _sample(mean, std, sampled, generator), prior.kl(mean, std))
+        # A network that is taught changes nothing but itself.
+        seen = h if self.spec.q_y == "head" else h.detach()
+        log_pi = None if head.cluster is None or log_q is not None else head.log_pi(seen)
+        if log_q is not None or self.spec.q_y == "head":
+            log_q = log_pi if log_q is None else log_q
+            assert log_q is not None
+            y = _choose(log_q, temperature, generator)
+            mean, std = head.at(raw, y)
+            return Posterior(y, log_q, mean, std, _sample(mean, std, sampled, generator), prior.kl(*head.each(raw)))
+        mean, std = head.at(raw, None)
+        z = _sample(mean, std, sampled, generator)
+        kl = prior.kl_at(z, std)
+        # p(y_l given z_l), because p(y_l) is uniform. Once taught, a network pi_l stands on its own, as in the paper.
+        log_q = F.log_softmax(-kl, -1) if log_pi is None or self.training else log_pi
+        return Posterior(_choose(log_q, temperature, generator), log_q, mean, std, z, kl, log_pi)
+
+    def decode(self, z: Mapping[int, Tensor], fade: Mapping[int, float] | None = None) -> Tensor:
+        """Return the mean image, float (B, 3, 32, 32) in [0, 1], of latents z_l, float (B, d_l), Eqs. (1)-(3).
+
+        `fade` as for `encode`; a rung at 0 needs no z_l.
+        """
         above: Tensor | None = None
+        like = next(iter(z.values()))
         for rung in range(max(self.rungs), 0, -1):
-            above = self.climbs[str(rung)](z.get(rung), above)
+            own = z.get(rung)
+            if own is None and rung in self.spec.z:
+                own = like.new_zeros(len(like), self.spec.z[rung])
+            above = self.climbs[str(rung)](own, above, 1.0 if fade is None else fade.get(rung, 1.0))
         image: Tensor = self.render(above)
         return image
 
@@ -188,6 +235,10 @@ def _choose(log_q: Tensor, temperature: float | None, generator: torch.Generator
     if temperature is None:
         return F.one_hot(log_q.argmax(-1), log_q.shape[-1]).to(log_q.dtype)
     return gumbel_softmax(log_q, temperature, generator)
+
+
+def _sample(mean: Tensor, std: Tensor, sampled: bool, generator: torch.Generator | None) -> Tensor:
+    return mean + std * torch.empty_like(mean).normal_(generator=generator) if sampled else mean
 
 
 def to_input(images: Tensor) -> Tensor:

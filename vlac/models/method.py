@@ -18,16 +18,24 @@ if TYPE_CHECKING:
     from vlac.models.ladder import Ladder, Posterior, Spec
     from vlac.models.objective import Bound
     from vlac.training.device import Device
-    from vlac.training.trainer import Weights
+    from vlac.training.schedule import Weights
 
 BATCH = 500
 """Images that are encoded at a time."""
 
 
+Q_Y = {
+    "head": "q(y given x) is a linear softmax network, q(z given x, y) depends on y, as in the paper.",
+    "responsibilities": "q(y given x) is p(y given z) at the sampled z, the optimum of Eq. (9) (not in the paper).",
+    "distilled": "q(y given x) is a linear softmax network taught by p(y given z) at the sampled z (not in the paper).",
+}
+"""How q(y given x) is found, in a sentence, by `mixture.q_y`."""
+
+
 class LadderMethod(Method):
     """A ladder trained by Eq. (9)."""
 
-    sections = ("network", "likelihood", "objective", "training")
+    sections = ("network", "likelihood", "mixture", "objective", "training")
     needs_rung = True
 
     model: Ladder
@@ -41,10 +49,20 @@ class LadderMethod(Method):
         """Return what is to be built."""
         from vlac.models.ladder import Spec
 
-        network, likelihood = self.params.network, self.params.likelihood
+        network, likelihood, mixture = self.params.network, self.params.likelihood, self.params.mixture
         c1, c2, c3 = network.channels
         K, z = self.shape()
-        return Spec(K, z, (c1, c2, c3), network.hidden, likelihood.form, likelihood.scale)
+        return Spec(
+            K=K,
+            z=z,
+            channels=(c1, c2, c3),
+            hidden=network.hidden,
+            likelihood=likelihood.form,
+            scale=likelihood.scale,
+            form=network.form,
+            covariance=mixture.covariance,
+            q_y=mixture.q_y,
+        )
 
     def build(self, spec: dict[str, Any]) -> Ladder:
         """Return an untrained ladder of a stored spec."""
@@ -79,9 +97,9 @@ class LadderMethod(Method):
         """Return what an update minimises, and the terms of Eq. (9) behind it: a `Loss` of the trainer."""
         from vlac.models.objective import bound
 
-        posteriors = self.model.encode(x, at.temperature, generator)
-        terms = bound(self.model, x, posteriors, self.params.objective.kl_z, generator)
-        return -terms.weighted(at.kl_z, at.kl_y).mean(), terms
+        posteriors = self.model.encode(x, at.temperature, generator, fade=at.fade)
+        terms = bound(self.model, x, posteriors, self.params.objective.kl_z, at.fade)
+        return (terms.distillation() - terms.weighted(at.kl_z, at.kl_y)).mean(), terms
 
     def encode(self, images: np.ndarray) -> Codes:
         """Return clusters, probabilities and codes of every rung, in float32 whatever the precision of training."""
@@ -132,6 +150,7 @@ class LadderMethod(Method):
 
     def protocol(self) -> list[str]:
         training, objective, likelihood = self.params.training, self.params.objective, self.params.likelihood
+        mixture = self.params.mixture
         kl_z = {
             "enumerated": "KL of z_l summed exactly over the rung's own y_l (lower variance than the paper's sample)",
             "sampled": "KL of z_l at the sample of y_l, as the paper describes",
@@ -145,10 +164,20 @@ class LadderMethod(Method):
             f"Likelihood: {scale} {likelihood.scale:g} for every pixel and channel, pixels in [0, 1].",
             f"Objective, Eq. (9): expectations over y by Gumbel-softmax, temperature {objective.temperature_start:g} "
             f"to {objective.temperature_end:g} over the first {objective.temperature_until:.0%} of updates; {kl_z}. "
-            f"Weights of the KL terms, after warm-up over {objective.kl_z_warmup:.0%} (z) and "
-            f"{objective.kl_y_warmup:.0%} (y) of updates: {weights} for z_1 to z_{len(objective.kl_z_weight)}, "
-            f"{objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
+            f"Weights of the KL terms, after warm-up over {objective.fade} updates: {weights} for z_1 to "
+            f"z_{len(objective.kl_z_weight)}, {objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
+            f"{self._order()} {Q_Y[mixture.q_y]} Components of {mixture.covariance} covariance.",
         ]
+
+    def _order(self) -> str:
+        """Return a sentence on the order in which the active rungs enter."""
+        enter = self.params.objective.enter
+        epochs = {rung: enter[rung - 1] for rung in self.shape()[0]}
+        if len(set(epochs.values())) == 1:
+            return "All rungs learn from the start."
+        late = {rung: epoch - min(epochs.values()) for rung, epoch in epochs.items()}
+        order = ", ".join(f"{rung} after {late[rung]}" for rung in sorted(late, key=lambda rung: late[rung]))
+        return f"Rungs enter one after the other, faded in: rung {order} epochs (not in the paper)."
 
     def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
         """Draw Figures 2 and 3 of the paper, the images nearest to each cluster, and the learning curves."""

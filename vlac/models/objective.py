@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vlac.models.distributions import Prior, gaussian_kl, uniform_kl
+from vlac.models.distributions import uniform_kl
 from vlac.models.ladder import Ladder, Posterior
 
 
@@ -46,53 +46,62 @@ class Bound:
         """The unweighted bound, float (B,); with a relaxed y an estimate of it that may lie above log p(x)."""
         return self.log_likelihood - sum(self.kl_z.values()) - sum(self.kl_y.values())
 
-    def weighted(self, kl_z: Mapping[int, float], kl_y: float) -> Tensor:
+    def weighted(self, kl_z: Mapping[int, float], kl_y: Mapping[int, float]) -> Tensor:
         """Return what training maximises, float (B,): the bound with a weight on each divergence."""
         z = sum(kl_z[rung] * term for rung, term in self.kl_z.items())
-        return self.log_likelihood - z - kl_y * sum(self.kl_y.values())
+        return self.log_likelihood - z - sum(kl_y[rung] * term for rung, term in self.kl_y.items())
+
+    def distillation(self) -> Tensor:
+        """Return the sum over rungs of KL(q(y_l given x) || pi_l(x)), float (B,), by which networks pi_l are taught.
+
+        Its gradient reaches pi_l alone: neither the features that it reads nor q. 0 where nothing is distilled.
+        """
+        total = torch.zeros_like(self.log_likelihood)
+        for posterior in self.posteriors.values():
+            if posterior.log_pi is not None and posterior.log_q is not None:
+                log_q = posterior.log_q.detach()
+                total = total + (log_q.exp() * (log_q - posterior.log_pi)).sum(-1)
+        return total
 
 
-def sampled_kl_z(posterior: Posterior, prior: Prior) -> Tensor:
+def sampled_kl_z(posterior: Posterior) -> Tensor:
     """Return E_y KL(q(z given x, y) || p(z given y)), float (B,), at the posterior's own sample of y.
 
     A relaxed y weighs the components; for a one-hot y this is the divergence from the one component that y names.
     """
-    if posterior.y is None:
-        return gaussian_kl(posterior.mean, posterior.std, prior.mean, prior.std)
-    by_component = gaussian_kl(posterior.mean[:, None], posterior.std[:, None], prior.mean, prior.std)
-    return (posterior.y * by_component).sum(-1)
+    return _expected(posterior.y, posterior)
 
 
-def enumerated_kl_z(posterior: Posterior, prior: Prior) -> Tensor:
+def enumerated_kl_z(posterior: Posterior) -> Tensor:
     """Return the same expectation, float (B,), summed over this rung's y exactly; the rungs below stay sampled."""
-    if posterior.q is None or posterior.mean_by_cluster is None or posterior.std_by_cluster is None:
-        return gaussian_kl(posterior.mean, posterior.std, prior.mean, prior.std)
-    by_cluster = gaussian_kl(posterior.mean_by_cluster, posterior.std_by_cluster, prior.mean, prior.std)
-    return (posterior.q * by_cluster).sum(-1)
+    return _expected(posterior.q, posterior)
+
+
+def _expected(y: Tensor | None, posterior: Posterior) -> Tensor:
+    return (posterior.kl if y is None else y * posterior.kl).sum(-1)
 
 
 KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 
 
 def bound(
-    model: Ladder, x: Tensor, posteriors: dict[int, Posterior], kl_z: str, generator: torch.Generator | None = None
+    model: Ladder,
+    x: Tensor,
+    posteriors: dict[int, Posterior],
+    kl_z: str,
+    fade: Mapping[int, float] | None = None,
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 
     Args:
         posteriors: what `model.encode` says of x.
         kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
-        generator: source of the noise of z.
+        fade: as for `model.encode`.
     """
-    mean = model.decode({rung: _sample(posterior, generator) for rung, posterior in posteriors.items()})
+    mean = model.decode({rung: posterior.z for rung, posterior in posteriors.items()}, fade)
     return Bound(
         log_likelihood=LIKELIHOODS[model.spec.likelihood](x, mean, model.spec.scale),
-        kl_z={rung: KL_Z[kl_z](posterior, model.prior(rung)) for rung, posterior in posteriors.items()},
+        kl_z={rung: KL_Z[kl_z](posterior) for rung, posterior in posteriors.items()},
         kl_y={rung: uniform_kl(p.log_q) for rung, p in posteriors.items() if p.log_q is not None},
         posteriors=posteriors,
     )
-
-
-def _sample(posterior: Posterior, generator: torch.Generator | None) -> Tensor:
-    noise = torch.empty_like(posterior.mean).normal_(generator=generator)
-    return posterior.mean + posterior.std * noise

@@ -67,8 +67,9 @@ class Data(Section):
 
 
 class Network(Section):
-    """Widths of the ladder's networks and sizes of its latent variables."""
+    """Form and widths of the ladder's networks and sizes of its latent variables."""
 
+    form: Literal["strided", "vlae"]
     channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     hidden: Positive
     z: PerRung
@@ -81,14 +82,22 @@ class Likelihood(Section):
     scale: Annotated[float, Field(gt=0)]
 
 
+class Mixture(Section):
+    """How q(y_l given x) is found, and the components p(z_l given y_l)."""
+
+    q_y: Literal["responsibilities", "distilled", "head"]
+    covariance: Literal["full", "diagonal"]
+    start: Literal["kmeans", "random"]
+
+
 class Objective(Section):
-    """How Eq. (9) is estimated and annealed; fractions are shares of all updates."""
+    """How Eq. (9) is estimated and annealed, and when each rung enters."""
 
     kl_z: Literal["sampled", "enumerated"]
     kl_z_weight: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=L, max_length=L)]
     kl_y_weight: Annotated[float, Field(ge=0)]
-    kl_z_warmup: Fraction
-    kl_y_warmup: Fraction
+    enter: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST)]], Field(min_length=L, max_length=L)]
+    fade: Positive
     temperature_start: Annotated[float, Field(gt=0)]
     temperature_end: Annotated[float, Field(gt=0)]
     temperature_until: Fraction
@@ -127,6 +136,7 @@ class Params(Section):
     data: Data
     network: Network
     likelihood: Likelihood
+    mixture: Mixture
     objective: Objective
     training: Training
     digit_rung: Annotated[int, Field(ge=1, le=L)] | Literal["auto"]

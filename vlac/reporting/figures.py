@@ -74,12 +74,12 @@ def nearest_images(y: np.ndarray, distance: np.ndarray, K: int, count: int) -> d
 def from_components(model: Ladder, codes: Codes, rung: int) -> np.ndarray:
     """Return how far each image's posterior mean is from its component's mean, float (N,).
 
-    The squared distance, each axis in units of the component's standard deviation.
+    The squared distance in units of the component's own spread (Mahalanobis).
     """
-    prior, y = model.prior(rung), codes.y[rung]
-    mean, std = prior.mean.detach().cpu().numpy(), prior.std.detach().cpu().numpy()
-    distance: np.ndarray = (((codes.mean[rung] - mean[y]) / std[y]) ** 2).sum(1)
-    return distance
+    y = torch.from_numpy(codes.y[rung])
+    with torch.no_grad():
+        whitened = model.prior(rung).whiten(torch.from_numpy(codes.mean[rung]))
+    return whitened[torch.arange(len(y)), y].square().sum(1).numpy()
 
 
 def _manipulation(
@@ -124,7 +124,8 @@ def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) 
         prior = model.prior(rung)
         # The same noise in every column, so that columns differ by their component alone.
         noise = torch.randn(PER_CLUSTER, 1, prior.mean.shape[1], generator=generator)
-        own = (prior.mean[order] + prior.std[order] * noise).flatten(0, 1)
+        y = torch.from_numpy(order).expand(PER_CLUSTER, -1)
+        own = prior.draw(y, noise.expand(-1, len(order), -1)).flatten(0, 1)
         z = {other: own if other == rung else value.expand(len(own), -1) for other, value in fixed.items()}
         samples = _decode(model, z).reshape(PER_CLUSTER, len(order), 32, 32, 3)
         name = f"rung {rung}:  $z_{rung} \\sim p(z_{rung}\\,|\\,y_{rung})$, the {model.K[rung]} components"

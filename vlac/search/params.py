@@ -19,7 +19,7 @@ from vlac.params.section import Fraction, Name, Positive, Section
 
 SEARCH = Path("search.yaml")
 
-SETTABLE = ("network", "likelihood", "objective", "training", "digit_rung")
+SETTABLE = ("network", "likelihood", "mixture", "objective", "training", "digit_rung")
 """What a trial may change. How it is scored, and on which images, is the same for all."""
 
 Text = Annotated[str, Field(min_length=1)]

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,43 +12,17 @@ from vlac.errors import DivergedError, VlacError
 from vlac.methods.base import Job, Row
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import Bound
-from vlac.params.schema import Objective, Params
+from vlac.params.schema import Params
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
 from vlac.training.progress import Progress
+from vlac.training.schedule import Schedule, Weights, start_mixture
 
 NOISE = 0x5BD1E995
 """Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What changes over training: temperature of Gumbel-softmax, weight of KL_z by rung, weight of KL_y."""
-
-    temperature: float
-    kl_z: dict[int, float]
-    kl_y: float
-
-
-def weights_at(progress: float, objective: Objective) -> Weights:
-    """Return the settings at `progress`, the share of all updates done, 0 to 1.
-
-    The temperature falls in a straight line to its end; the KL weights rise in a straight line from 0.
-    """
-    start, end = objective.temperature_start, objective.temperature_end
-    warm_z = _ramp(progress, objective.kl_z_warmup)
-    return Weights(
-        temperature=start + (end - start) * _ramp(progress, objective.temperature_until),
-        kl_z={rung: warm_z * weight for rung, weight in enumerate(objective.kl_z_weight, start=1)},
-        kl_y=_ramp(progress, objective.kl_y_warmup) * objective.kl_y_weight,
-    )
-
-
-def _ramp(progress: float, length: float) -> float:
-    return min(1.0, progress / length) if length > 0 else 1.0
 
 
 Loss = Callable[[Tensor, Tensor, Weights, torch.Generator], tuple[Tensor, Bound]]
@@ -78,7 +51,7 @@ class Trainer:
                 "Use a smaller batch.",
             )
         self.model, self.loss, self.images, self.device = model.train(), loss, images, device
-        self.training, self.objective, self.seed, self.job = training, params.objective, seed, job
+        self.training, self.params, self.seed, self.job = training, params, seed, job
         self.identity = job.identity | {"device or precision": str(device)}
         # Not seeded like the weights: the noise would repeat their draws.
         self.generator = torch.Generator(device.torch).manual_seed(seed ^ NOISE)
@@ -91,6 +64,7 @@ class Trainer:
         # Fused: one pass over all parameters per update.
         self.optimiser = torch.optim.Adam(groups if priors else groups[:1], lr=training.lr, fused=True)
         self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time
+        self.schedule = Schedule(params.objective, model.rungs, self.updates, training.epochs)
         self.history: list[Row] = []
 
     def run(self) -> list[Row]:
@@ -121,10 +95,14 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> Row:
         """Train on every image once; nothing waits for the device before the end."""
+        if self.params.mixture.start == "kmeans":
+            for rung in self.model.mixture_rungs:
+                if self.schedule.enter[rung] == epoch:
+                    start_mixture(self.model, rung, self.images, self.schedule.entered(rung), self.seed)
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
         record = EpochRecord(self.model, self.device.torch)
         for update in range(self.updates):
-            at = weights_at((epoch * self.updates + update) / (self.updates * self.training.epochs), self.objective)
+            at = self.schedule.at(epoch * self.updates + update)
             chosen = order[update * self.training.batch : (update + 1) * self.training.batch]
             with self.device.autocast():
                 loss, terms = self.loss(chosen, to_input(self.images[chosen]), at, self.generator)
@@ -167,8 +145,11 @@ class EpochRecord:
     def add(self, bound: Bound) -> None:
         """Add the terms of one batch."""
         self.images += len(bound.log_likelihood)
-        terms = [bound.elbo, bound.log_likelihood, *bound.kl_z.values(), *bound.kl_y.values()]
-        self.sums += torch.stack([term.sum() for term in terms])
+        terms = {"elbo": bound.elbo, "log_likelihood": bound.log_likelihood}
+        terms |= {f"kl_z_{rung}": term for rung, term in bound.kl_z.items()}
+        terms |= {f"kl_y_{rung}": term for rung, term in bound.kl_y.items()}
+        zero = torch.zeros((), device=self.sums.device)
+        self.sums += torch.stack([terms[name].sum() if name in terms else zero for name in self.names])
         for rung in bound.kl_y:
             q = bound.posteriors[rung].q
             assert q is not None
@@ -181,7 +162,9 @@ class EpochRecord:
         clusters_in_use: clusters that are the most probable one of at least one image.
         entropy_mean_q: entropy of the mean of q(y given x); log K when clusters are used evenly.
         mean_entropy_q: mean entropy of q(y given x); 0 when every image is sure of its cluster.
-        separation: smallest distance between two component means, in units of their standard deviation.
+        separation: smallest distance between two component means, in units of their spread.
+
+        What belongs to a rung that has not entered is 0.
         """
         row = {name: total / self.images for name, total in zip(self.names, self.sums.tolist(), strict=True)}
         for rung in self.model.mixture_rungs:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vlac.models.ladder import Ladder, Posterior
     from vlac.models.objective import Bound
     from vlac.training.device import Device
-    from vlac.training.trainer import Weights
+    from vlac.training.schedule import Weights
 
 STARTS = 3
 """Runs of k-means on the features, of which the one of least inertia counts."""
@@ -93,11 +93,12 @@ class Method(vlac.Method):
         from vlac.models.objective import bound
 
         log_q = self.model.log_q(self.pairs.features[chosen])
-        posteriors = self.model.encode(x, at.temperature, generator, log_q)
-        terms = bound(self.model, x, posteriors, self.params.objective.kl_z, generator)
+        posteriors = self.model.encode(x, at.temperature, generator, log_q, at.fade)
+        terms = bound(self.model, x, posteriors, self.params.objective.kl_z, at.fade)
         with torch.autocast(x.device.type, enabled=False):
             gain = agreement(self.model.clusters, self.pairs.draw(generator))
-        return -terms.weighted(at.kl_z, at.kl_y).mean() - self.settings.pretext.weight * gain, terms
+        taught = (terms.distillation() - terms.weighted(at.kl_z, at.kl_y)).mean()
+        return taught - self.settings.pretext.weight * gain, terms
 
     def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor]:
         """Return q(y, z given x) by rung, and the pretext features of x, float (B, size)."""

@@ -33,7 +33,7 @@ class PlusLadder(Ladder):
         if rung != self.main_rung:
             return super().make_head(rung, features)
         K = self.spec.K[rung]
-        return Head(features, K, self.spec.z[rung], Clusters(self.spec.pretext[-1], K))
+        return Head(features, K, self.spec.z[rung], Clusters(self.spec.pretext[-1], K), z_given_y=True)
 
     @property
     def clusters(self) -> Clusters:
@@ -63,6 +63,7 @@ class PlusLadder(Ladder):
         temperature: float | None = None,
         generator: torch.Generator | None = None,
         log_q: Mapping[int, Tensor] | None = None,
+        fade: Mapping[int, float] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, as `Ladder.encode`; `log_q` is looked up here if it is not given."""
-        return super().encode(x, temperature, generator, log_q or self.log_q(self.pretext.features(x)))
+        return super().encode(x, temperature, generator, log_q or self.log_q(self.pretext.features(x)), fade)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlac.models.networks import Block, Flatten, dense
+from vlac.models.networks.layers import Flatten, dense
+from vlac.models.networks.vlae import Block
 
 TRANSFORMS = 8
 

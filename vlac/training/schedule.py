@@ -1,0 +1,77 @@
+"""What changes over a training: temperature, weights, and the rungs that enter one after the other."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vlac.models.ladder import Ladder, to_input
+from vlac.params.schema import Objective
+
+START_IMAGES = 10_000
+"""Most images whose codes start a mixture."""
+
+ROWS = 500
+"""Images that are encoded at a time for it."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The settings of one update."""
+
+    temperature: float  # of Gumbel-softmax
+    kl_z: dict[int, float]  # weight of KL_z by rung
+    kl_y: dict[int, float]  # weight of KL_y by rung
+    fade: dict[int, float]  # how far each rung has entered the decoder, 0 to 1
+
+
+class Schedule:
+    """The settings of every update of a ladder with the given rungs.
+
+    A rung enters at the epoch that `objective.enter` names, counted from the first rung of this ladder that enters.
+    Over `objective.fade` updates its KL weights rise from 0 in a straight line, and so does what it adds to decoder and
+    trunk; the rungs that enter first are complete there at once. The temperature falls in a straight line.
+
+    Attributes:
+        enter: epoch, from 0, at whose start each rung enters.
+    """
+
+    def __init__(self, objective: Objective, rungs: tuple[int, ...], updates: int, epochs: int) -> None:
+        self.objective, self.updates, self.total = objective, updates, updates * epochs
+        first = min(objective.enter[rung - 1] for rung in rungs)
+        self.enter = {rung: objective.enter[rung - 1] - first for rung in rungs}
+
+    def at(self, update: int) -> Weights:
+        """Return the settings of an update, counted from 0."""
+        objective = self.objective
+        start, end, until = objective.temperature_start, objective.temperature_end, objective.temperature_until
+        fallen = min(1.0, update / (self.total * until)) if until > 0 else 1.0
+        since = {rung: update - epoch * self.updates for rung, epoch in self.enter.items()}
+        grown = {rung: min(1.0, max(0, count + 1) / objective.fade) for rung, count in since.items()}
+        return Weights(
+            temperature=start + (end - start) * fallen,
+            kl_z={rung: objective.kl_z_weight[rung - 1] * share for rung, share in grown.items()},
+            kl_y={rung: objective.kl_y_weight * share for rung, share in grown.items()},
+            fade={rung: 1.0 if self.enter[rung] == 0 else share for rung, share in grown.items()},
+        )
+
+    def entered(self, rung: int) -> dict[int, float]:
+        """Return the fade at the moment that `rung` enters, all rungs that have by then complete."""
+        return {other: float(epoch <= self.enter[rung]) for other, epoch in self.enter.items()}
+
+
+@torch.no_grad()
+def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, float], seed: int) -> None:
+    """Set a rung's means by k-means on the codes of its new head, and one scale per axis from what they leave over.
+
+    `images`: uint8 (N, 32, 32, 3), on the device. Other seeds start from other means.
+    """
+    from scipy.cluster.vq import kmeans2  # costs a second, and not every training needs it
+
+    chosen = images[:START_IMAGES]
+    posteriors = [model.encode(to_input(part), fade=fade)[rung] for part in chosen.split(ROWS)]
+    mean, std = (torch.cat([getattr(each, name) for each in posteriors]) for name in ("mean", "std"))
+    codes = mean.double().cpu().numpy()
+    centres, nearest = kmeans2(codes, model.K[rung], iter=20, minit="++", seed=seed)
+    left_over = ((codes - centres[nearest]) ** 2).mean(0) + std.square().mean(0).double().cpu().numpy()
+    model.prior(rung).start(torch.from_numpy(centres), torch.from_numpy(left_over).sqrt())
