@@ -49,7 +49,7 @@ def test_the_speed_of_training_is_complete():
 def test_the_load_is_complete():
     jobs, commands, page = run("load.py", "--trainings", "2")
     counts = {row[0].strip("`"): row[1] for row in jobs[1:]}
-    once = dict.fromkeys(("download", "prepare", "describe", "probe", "rung", "table"), "1")
+    once = dict.fromkeys(("download", "prepare", "describe", "probe", "rung", "probe_report", "table"), "1")
     assert counts == once | {"train": "3", "evaluate": "2", "figures": "2", "all": counts["all"]}
     assert len(commands) == 8
     assert len(page) == 4

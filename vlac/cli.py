@@ -129,7 +129,7 @@ def _asked(searches: bool) -> Iterator[tuple[Job, Asked]]:
 def _run_stage(options: argparse.Namespace) -> None:
     of_search = options.command in ("trial", "search")
     every = list(_asked(of_search))
-    of_command = {job: params for job, params in every if (job.stage.command or job.stage.name) == options.command}
+    of_command = {job: params for job, params in every if job.stage.command == options.command}
     job = next((job for job in of_command if (job.model, job.seed) == (options.model, options.seed)), None)
     if job is None:
         listed = ", ".join(sorted(each.command.split(maxsplit=4)[4] for each in of_command))

@@ -4,15 +4,12 @@ from collections.abc import Iterator
 
 from vlac.params.view import Asked
 from vlac.search.params import Search, load_search
-from vlac.workflow.jobs import Job, Stage
+from vlac.workflow.jobs import Job, Stage, made
 
 TRIAL = Stage(
     name="trial",
     inputs=("data/{data}/train.npz",),
-    outputs=tuple(
-        f"results/{{experiment}}/trial/{{model}}/{{seed}}/{name}"
-        for name in ("scores.csv", "history.csv", "manifest.json")
-    ),
+    outputs=("scores.csv", "history.csv"),
     params=(
         *("data.holdout", "digit_rung", "probe.K", "evaluation"),
         # Not its text, nor the other trials: the words may be corrected.
@@ -25,8 +22,8 @@ TRIAL = Stage(
 
 SEARCH = Stage(
     name="search",
-    inputs=("results/{experiment}/trial/{every_trial}/{every_seed}/manifest.json",),
-    outputs=("reports/search.md", "reports/search.csv", "results/{experiment}/search/manifest.json"),
+    inputs=(made("trial/{every_trial}/{every_seed}"),),
+    outputs=("reports/search.md", "reports/search.csv"),
     params=tuple(Search.model_fields),
     module="vlac.search.search",
 )

@@ -16,7 +16,7 @@ UNUSED = {
 }
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""
 
-ABOUT_DATA = ("download", "prepare", "describe", "rung", "table")
+ABOUT_DATA = ("download", "prepare", "describe", "probe_report", "table")
 """Stages that ask the data set for its files, or for its name."""
 
 

@@ -11,7 +11,7 @@ from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.manifest import Manifest, read_manifest
 
-ENDS = ("describe", "figures", "table")
+ENDS = ("describe", "probe_report", "figures", "table")
 """Stages whose outputs no other stage reads, so that the table does not rest on them."""
 
 
