@@ -9,11 +9,12 @@ from scipy import stats
 
 from vlac.datasets.base import File, source_content
 from vlac.evaluation.metrics import SHOWN
-from vlac.files import write_csv, write_json
+from vlac.files import write_json
 from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.reporting.published import TABLE_1
 from vlac.reporting.table import write_table
+from vlac.tables import write_csv
 
 PRESET = Path(__file__).parents[1] / "presets/digits.yaml"
 FACTORS = {"digit": 0.1, "ink_hue": 0.2}

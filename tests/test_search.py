@@ -14,7 +14,6 @@ from project import Project
 from vlac.data.split import Split, from_labels
 from vlac.errors import DivergedError, VlacError
 from vlac.evaluation.metrics import accuracy, majority_mapping
-from vlac.files import read_csv
 from vlac.methods import kinds
 from vlac.search.jobs import search_jobs
 from vlac.search.params import load_search
@@ -137,7 +136,7 @@ def test_a_search_from_end_to_end() -> None:
     with pytest.raises(VlacError, match=r"manifest\.json is missing"):
         run("search")
     trials = ("as_it_is", "faster", "plain", "pixels")
-    scores = {name: read_csv(run(name).output("scores.csv")) for name in trials}
+    scores = {name: pd.read_csv(run(name).output("scores.csv")) for name in trials}
     run("search")
     assert not list(Path("data").rglob("test.npz"))
     assert scores["faster"]["rung"].tolist() == scores["plain"]["rung"].tolist() == [1, 2, 3, 4]
@@ -185,7 +184,7 @@ def test_a_trial_is_never_trained_on_the_hold_out(monkeypatch: pytest.MonkeyPatc
     # Purity of y by hand, from the labels of exactly those images.
     t_fit, t_held = (np.array([labels[image.tobytes()] for image in part]) for part in (fitted, held))
     purity = accuracy(on_held.y[3], t_held, majority_mapping(on_fit.y[3], t_fit, 12, 10))
-    assert read_csv(job.output("scores.csv")).loc[2, "y_purity"] == pytest.approx(purity, rel=1e-5)
+    assert pd.read_csv(job.output("scores.csv")).loc[2, "y_purity"] == pytest.approx(purity, rel=1e-5)
 
 
 def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +194,7 @@ def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(monkeypatch: 
 
     run("as_it_is")
     monkeypatch.setattr(kinds()["vlac"], "fit", diverges)
-    (row,) = read_csv(run("faster").output("scores.csv")).to_dict("records")
+    (row,) = pd.read_csv(run("faster").output("scores.csv")).to_dict("records")
     assert (row["failed_in_epoch"], row["images_seen"]) == (2, 300)
     run("search")
     assert all(part in Path("reports/search.md").read_text() for part in ("failed (1 of 1)", "NaN in epoch 2"))

@@ -11,7 +11,7 @@ from vlac import __version__
 from vlac.datasets import datasets
 from vlac.datasets.base import File, read_source
 from vlac.evaluation.metrics import METRICS, SHOWN
-from vlac.files import read_csv, write_csv, write_text
+from vlac.files import write_text
 from vlac.methods import kinds
 from vlac.methods.base import Method
 from vlac.params.schema import Params
@@ -19,6 +19,7 @@ from vlac.reporting.comparisons import differences_of_rows, rungs_against_factor
 from vlac.reporting.markdown import aligned, mean_std, paragraph
 from vlac.reporting.notes import measures, notes
 from vlac.reporting.published import TABLE_1
+from vlac.tables import read_csv, write_csv
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def write_table(params: Params, root: Path = Path()) -> None:
 def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
     """Return one model's results over all seeds."""
     folder = root / "results" / params.experiment / "evaluate" / name
-    parts = [read_csv(folder / str(seed) / file, ("factor", "measure")) for seed in params.seeds]
-    return pd.concat(parts, ignore_index=True)
+    files = [folder / str(seed) / file for seed in params.seeds]
+    return pd.DataFrame(row for path in files for row in read_csv(path, ("factor", "measure")))
 
 
 def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from vlac import __version__
-from vlac.files import write_csv, write_text
+from vlac.files import write_text
 from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, number, paragraph
 from vlac.search.params import Search, Trial
+from vlac.tables import write_csv
 
 MEASURES = {
     "y_purity": "Purity of y",

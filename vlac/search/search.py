@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from vlac.errors import VlacError
-from vlac.files import read_csv
 from vlac.search.jobs import search_jobs
 from vlac.search.params import Search
 from vlac.search.report import write_search_report
+from vlac.tables import read_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 from vlac.workflow.stale import stale_jobs, told
@@ -27,8 +27,8 @@ def search(job: Job, params: Search, origin: Origin) -> None:
             f"The trials do not match search.yaml, the data and the code ({told(left)}).",
             "Rebuild them and the report with `snakemake --cores 4 reports/search.md`.",
         )
-    scores = pd.concat(
-        [read_csv(each.output("scores.csv")).assign(trial=each.model) for each, _ in trials], ignore_index=True
+    scores = pd.DataFrame(
+        {"trial": each.model} | row for each, _ in trials for row in read_csv(each.output("scores.csv"))
     )
     # One row per trial and seed: its main rung, or its failure.
     main = scores[(scores["main"] == 1) | (scores["failed_in_epoch"] > 0)]

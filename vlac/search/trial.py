@@ -8,9 +8,9 @@ from vlac.data.split import DIGITS, Split, from_labels, hold_out
 from vlac.errors import DivergedError
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi
 from vlac.evaluation.probing import best_rung, probe_codes
-from vlac.files import write_csv
 from vlac.methods import base, kinds
 from vlac.search.params import TrialParams
+from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 

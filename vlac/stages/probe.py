@@ -5,9 +5,9 @@ from pathlib import Path
 from vlac.data.split import Split, hold_out
 from vlac.evaluation.metrics import chance
 from vlac.evaluation.probing import probe_codes
-from vlac.files import write_csv
 from vlac.models.load import load_method
 from vlac.params.schema import Params
+from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 

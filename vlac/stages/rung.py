@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from vlac.evaluation.probing import best_rung
-from vlac.files import read_csv, write_json
+from vlac.files import write_json
 from vlac.params.schema import Params
+from vlac.tables import read_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 
@@ -19,4 +20,4 @@ def rung(job: Job, params: Params, origin: Origin) -> None:
 
 def probed(manifests: Iterable[str]) -> pd.DataFrame:
     """Return the probe's scores of all seeds, which lie beside the manifests."""
-    return pd.concat([read_csv(Path(path).with_name("scores.csv")) for path in manifests], ignore_index=True)
+    return pd.DataFrame(row for path in manifests for row in read_csv(Path(path).with_name("scores.csv")))

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from vlac.data.split import Split
 from vlac.errors import VlacError
-from vlac.files import read_json, write_csv
+from vlac.files import read_json
 from vlac.methods import base, kinds
 from vlac.models.load import save_method
 from vlac.params.section import L
+from vlac.tables import write_csv
 from vlac.workflow.jobs import VLAE, Job
 from vlac.workflow.manifest import Origin
 

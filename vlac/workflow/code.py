@@ -21,6 +21,9 @@ PLUMBING = (
 )
 """Modules and packages that carry values and compute none: a change of theirs makes no result stale."""
 
+METHODS = ("Method", "LadderMethod")
+"""The classes of which `without` names functions."""
+
 
 def code_hash(*modules: str, without: tuple[str, ...] = ()) -> str:
     """Return the SHA-256 of what `modules`, dotted names, and all that they import mean.
@@ -75,7 +78,7 @@ class _Stripped(ast.NodeTransformer):
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        if node.name.endswith("Method"):
+        if node.name in METHODS:
             node.body = [part for part in node.body if getattr(part, "name", "") not in self.without]
         return self.generic_visit(node)
 
