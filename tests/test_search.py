@@ -197,8 +197,10 @@ def test_a_trial_that_becomes_nan_is_a_result_and_cannot_be_chosen(monkeypatch: 
     (row,) = pd.read_csv(run("faster").output("scores.csv")).to_dict("records")
     assert (row["failed_in_epoch"], row["images_seen"]) == (2, 300)
     run("search")
-    assert all(part in Path("reports/search.md").read_text() for part in ("failed (1 of 1)", "NaN in epoch 2"))
-    assert pd.read_csv("reports/search.csv")["chosen"].tolist() == [True, False]
+    assert "failed (1 of 1)" in Path("reports/search.md").read_text()
+    table = pd.read_csv("reports/search.csv")
+    assert table["chosen"].tolist() == [True, False]
+    assert table["failed_in_epoch"].tolist() == [0, 2]
 
 
 @pytest.mark.slow

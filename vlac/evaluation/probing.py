@@ -19,7 +19,11 @@ from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURES = ("knn", "linear", "gmm_purity", "kmeans_purity")
+MEASURES = {"knn": "kNN", "linear": "linear", "gmm_purity": "GMM purity", "kmeans_purity": "k-means purity"}
+"""What a rung's codes are measured by, and what the reports call it."""
+
+OF_CLUSTERS = {"y_purity": "Purity of y", "y_nmi": "NMI of y", "clusters_in_use": "In use"}
+"""What a search measures a rung's own clusters by."""
 
 
 def probe_codes(

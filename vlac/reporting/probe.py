@@ -7,12 +7,12 @@ import pandas as pd
 
 from vlac import __version__
 from vlac.datasets import datasets
+from vlac.evaluation.probing import MEASURES
 from vlac.files import write_text
 from vlac.params.schema import Params
 from vlac.reporting.canvas import canvas
 from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, paragraph
 
-MEASURES = {"knn": "kNN", "linear": "linear", "gmm_purity": "GMM purity", "kmeans_purity": "k-means purity"}
 COLOURS = ("#9aa5b1", "#cbd2d9", "#1f6f9f", "#8fbfdc")
 
 
@@ -20,8 +20,8 @@ def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: 
     """Write probe.md and probe.png.
 
     Args:
-        scores: a row per probe seed and rung, columns seed, rung, knn, linear, gmm_purity, kmeans_purity, and chance,
-            the share of the hold-out's largest class.
+        scores: a row per probe seed and rung: both, the probe's measures, and chance, the share of the hold-out's
+            largest class.
         answer, rung: the rung that the probe names, and the one that is used.
     """
     write_text(folder / "probe.md", _report(params, scores, answer, rung))

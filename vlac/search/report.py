@@ -7,20 +7,13 @@ from typing import Any
 import pandas as pd
 
 from vlac import __version__
+from vlac.evaluation.probing import MEASURES, OF_CLUSTERS
 from vlac.files import write_text
 from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, number, paragraph
 from vlac.search.params import Search, Trial
 from vlac.tables import write_csv
 
-MEASURES = {
-    "y_purity": "Purity of y",
-    "y_nmi": "NMI of y",
-    "clusters_in_use": "In use",
-    "gmm_purity": "GMM purity",
-    "kmeans_purity": "k-means purity",
-    "knn": "kNN",
-}
-OF_RUNG = ("gmm_purity", "kmeans_purity", "knn", "y_purity", "clusters_in_use")
+SHOWN = OF_CLUSTERS | MEASURES
 
 
 def write_search_report(
@@ -33,7 +26,7 @@ def write_search_report(
     """
     rule = search.rule
     rule_applied = (
-        f"among the trials of kind {search.kind}, the one of the highest {MEASURES[rule.measure]} ({rule.measure}, "
+        f"among the trials of kind {search.kind}, the one of the highest {SHOWN[rule.measure]} ({rule.measure}, "
         f"mean over {named_seeds(search.seeds)}) replaces the base trial `{rule.base}` if it leads by at least "
         f"{rule.lead:g}; else `{rule.base}` stays. A trial of which a seed failed cannot be chosen."
     )
@@ -49,15 +42,13 @@ def write_search_report(
         "## Trials",
         _trials(search, of, chosen),
         _legend(search, main),
-        "## Every seed",
-        _seeds(search, of),
         "## Every rung",
         _rungs(scores[scores["failed_in_epoch"] == 0]),
         "## What was expected",
         *(_expected(trial, rule.measure, of[trial.name]) for trial in search.trials),
     ]
     write_text(folder / "search.md", "\n\n".join(parts) + "\n")
-    shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *MEASURES]]
+    shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *SHOWN]]
     write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen).to_dict("records"))
 
 
@@ -65,9 +56,9 @@ def _trials(search: Search, of: dict[str, pd.DataFrame], chosen: str | None) -> 
     rows = []
     for trial in search.trials:
         name = f"**{trial.name}**" if trial.name == chosen else trial.name
-        cells = [_cell(of[trial.name], measure) for measure in MEASURES]
+        cells = [_cell(of[trial.name], measure) for measure in SHOWN]
         rows.append([name, _model(trial), *cells, f"{of[trial.name]['images_seen'].mean():,.0f}"])
-    return aligned(["Trial", "Model", *MEASURES.values(), "Images seen"], rows, left=2)
+    return aligned(["Trial", "Model", *SHOWN.values(), "Images seen"], rows, left=2)
 
 
 def _cell(rows: pd.DataFrame, measure: str) -> str:
@@ -88,35 +79,25 @@ def _model(trial: Trial) -> str:
 def _legend(search: Search, main: pd.DataFrame) -> str:
     spread = "mean ± sample standard deviation (ddof = 1) over" if len(search.seeds) > 1 else "of"
     lines = [
-        f"All numbers: {spread} {named_seeds(search.seeds)}, after the last update, on the hold-out; all seeds are "
-        "here. The test split is not read. **Bold**: the rule's choice.",
+        f"All numbers: {spread} {named_seeds(search.seeds)}, after the last update, on the hold-out. The test "
+        "split is not read. **Bold**: the rule's choice. search.csv has every seed.",
         "**Purity of y**: every cluster of the model's own largest mixture is given its most frequent digit among the "
         "training images; the share of held-out images that this labels correctly. **NMI of y**, **In use**: of the "
         "same clusters. A VLAE has none.",
-        "**GMM purity**, **k-means purity**, **kNN**: of the codes z of the same rung, as the probe measures them; of "
-        "a VLAE, of the rung with the highest GMM purity.",
+        "**kNN**, **linear**, **GMM purity**, **k-means purity**: of the codes z of the same rung, as the "
+        "probe measures them; of a VLAE, of the rung with the highest GMM purity.",
         f"Chance: {number(main['chance'].mean())}, the largest digit's share of the hold-out. **Images seen**: epochs "
         "times training images, per seed.",
     ]
     return "\n".join(map(bullet, lines))
 
 
-def _seeds(search: Search, of: dict[str, pd.DataFrame]) -> str:
-    measure = search.rule.measure
-
-    def cell(failed: float, value: float) -> str:
-        return f"NaN in epoch {failed:.0f}" if failed else "" if pd.isna(value) else number(value)
-
-    rows = [[name, *map(cell, rows["failed_in_epoch"], rows[measure])] for name, rows in of.items()]
-    return aligned([f"{MEASURES[measure]}, seed", *map(str, search.seeds)], rows)
-
-
 def _rungs(scores: pd.DataFrame) -> str:
     rows = [
-        [trial, f"{rung:.0f}", *(_cell(of_rung, measure) for measure in OF_RUNG), str(len(of_rung))]
+        [trial, f"{rung:.0f}", *(_cell(of_rung, measure) for measure in SHOWN), str(len(of_rung))]
         for (trial, rung), of_rung in scores.groupby(["trial", "rung"], sort=False)
     ]
-    heads = ["Trial", "Rung", *(MEASURES[measure] for measure in OF_RUNG), "Seeds"]
+    heads = ["Trial", "Rung", *SHOWN.values(), "Seeds"]
     return aligned(heads, rows, left=2) if rows else "No trial was scored."
 
 
@@ -126,6 +107,6 @@ def _expected(trial: Trial, measure: str, rows: pd.DataFrame) -> str:
         f"Sets: {', '.join(f'`{key}` = {json.dumps(value)}' for key, value in values.items())}.",
         f"Hypothesis: {trial.hypothesis}",
         f"Prediction: {trial.prediction}",
-        f"Measured: {MEASURES[measure]} {_cell(rows, measure) or 'is no measure of this model'}.",
+        f"Measured: {SHOWN[measure]} {_cell(rows, measure) or 'is no measure of this model'}.",
     ]
     return f"### {trial.name}\n\n" + "\n".join(map(bullet, lines))

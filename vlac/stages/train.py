@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from vlac.data.split import Split
 from vlac.errors import VlacError
 from vlac.files import read_json
@@ -30,22 +32,38 @@ class View(Protocol):
 
 def train(job: Job, params: Any, origin: Origin, view: View) -> None:
     """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history."""
-    assert job.seed is not None
     images, *settled = map(Path, origin.inputs)
     method = method_of(job, params, read_rung(settled[0]) if settled else 0)
+    rows = learn(method, Split.load(images).images, job, origin, view, [])
+    save_method(job.output("model.pt"), method)
+    write_history(job, rows)
+
+
+def learn(
+    method: base.Method, images: np.ndarray, job: Job, origin: Origin, view: View, told: list[base.Row]
+) -> list[base.Row]:
+    """Fit a method before the eyes of `view`, and return its rows; `told` gets each as soon as its epoch is done.
+
+    Raises what the method raises.
+    """
+    assert job.seed is not None
 
     def resumed(rows: list[base.Row]) -> None:
         if rows:
             log.info("%s seed %d: resumed from %s after epoch %d", job.model, job.seed, job.checkpoint, len(rows))
+        told.extend(rows)
         view.start(rows)
 
-    asked = base.Job(job.model, job.checkpoint, origin.identity, resumed, view.log_epoch)
-    rows = method.fit(Split.load(images).images, job.seed, asked)
-    if not rows:
-        view.start([])  # a method without epochs has told of none
-    save_method(job.output("model.pt"), method)
-    history = [{"seed": job.seed} | row for row in rows]
-    write_csv(job.output("history.csv"), history, () if rows else ("seed", "epoch"))
+    def epoch(row: base.Row) -> None:
+        told.append(row)
+        view.log_epoch(row)
+
+    return method.fit(images, job.seed, base.Job(job.model, job.checkpoint, origin.identity, resumed, epoch))
+
+
+def write_history(job: Job, rows: list[base.Row]) -> None:
+    """Write history.csv; of a method without epochs, its head alone."""
+    write_csv(job.output("history.csv"), [{"seed": job.seed} | row for row in rows], () if rows else ("seed", "epoch"))
 
 
 def method_of(job: Job, params: Any, rung: int) -> base.Method:
