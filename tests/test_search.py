@@ -90,7 +90,7 @@ MISTAKES = {
     "misspelt key": ("lead: 0.02", "leads: 0.02", ["rule.leads", "no known key", "measure, base, lead"]),
     "misspelt key of a model": (MODEL, "{kind: vlac, KK: 3}\n    set: {}", ["model.KK", "kind, K"]),
     "misspelt key of the base": ("training.lr:", "training.rl:", ["training.rl", "no known key", "lr_prior"]),
-    "wrong value for the base": ("lr: 5.0e-3", "lr: -1.0", ["line 25: training.lr is -1.0", "greater than 0"]),
+    "wrong value for the base": ("lr: 5.0e-3", "lr: -1.0", ["trial faster: training.lr is -1.0", "greater than 0"]),
     "a key that decides the score": ("training.lr: 5.0e-3", "data.holdout: 3", ["may not set data.holdout"]),
     "a section that is none": ("training.lr:", "training.lr.x:", ["training.lr is", "valid number"]),
     "K against digit_rung": (MODEL, "{kind: vlac, K: [1, 12, 1, 1]}\n    set: {}", ["digit_rung is 3"]),
@@ -102,11 +102,11 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_named_with_its_line(mistake: tuple[str, str, list[str]]) -> None:
+def test_a_mistake_is_named_with_its_line_or_trial(mistake: tuple[str, str, list[str]]) -> None:
     right, wrong, named = mistake
     assert TINY.count(right) == 1
     Path("search.yaml").write_text(TINY.replace(right, wrong))
-    with pytest.raises(VlacError, match=r"^search\.yaml, line \d+: ") as caught:
+    with pytest.raises(VlacError, match=r"^search\.yaml, (line \d+|trial \w+): ") as caught:
         load_search()
     assert all(part in str(caught.value) for part in named), caught.value
 

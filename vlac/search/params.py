@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from vlac.errors import VlacError
 from vlac.methods import kinds
-from vlac.params.load import Lines, load_params, read_yaml, validate
+from vlac.params.load import load_params, read_yaml, validate
 from vlac.params.schema import Params, Seeds
 from vlac.params.section import Fraction, Name, Positive, Section
 
@@ -133,8 +133,8 @@ def load_search() -> tuple[Search, dict[str, TrialParams]]:
             )
     base = base.model_copy(update={"experiment": here.experiment})
     return search, {
-        trial.name: validate(TrialParams, _values(search, trial, base), SEARCH, _lines(trial, index, lines))
-        for index, trial in enumerate(search.trials)
+        trial.name: validate(TrialParams, _values(search, trial, base), f"{SEARCH}, trial {trial.name}")
+        for trial in search.trials
     }
 
 
@@ -152,14 +152,3 @@ def _values(search: Search, trial: Trial, base: Params) -> dict[str, Any]:
             section = section[part]
         section[last] = value
     return values
-
-
-def _lines(trial: Trial, index: int, lines: Lines) -> Lines:
-    """Return the lines of search.yaml on which the values stand that `_values` puts into the base."""
-    here = ("trials", index)
-    at: Lines = {("data",): lines["holdout",], ("data", "holdout"): lines["holdout",], (): lines[here]}
-    moved: Any = {(*here, "set", key): tuple(key.split(".")) for key in trial.set}
-    for old, new in ({(*here, "model"): ("models", trial.name)} | moved).items():
-        at = {new[:length]: lines[old] for length in range(1, len(new))} | at
-        at |= {(*new, *place[len(old) :]): line for place, line in lines.items() if place[: len(old)] == old}
-    return at
