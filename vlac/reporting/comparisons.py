@@ -9,6 +9,7 @@ from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, number, paragraph
 
 HEADS = ("Row", "minus row", "ACC", "95 % interval", "Welch p", "Holm", "permutation p", "Holm")
+ORDER = ("first", "second", "difference", "low", "high", "welch", "welch_holm", "permutation", "permutation_holm")
 ENOUGH = 0.05
 
 
@@ -20,11 +21,17 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
     seeds = min(map(len, scores.values()))
     if seeds < 2:
         return [head, paragraph("Not tested: with a single seed there is no spread to hold a difference against.")]
-    rows = []
-    for pair in differences(scores):
-        interval = " to ".join(map(number, pair.interval)) if pair.interval else "no spread"
-        ps = (pair.welch, pair.welch_holm, pair.permutation, pair.permutation_holm)
-        rows.append([pair.first, pair.second, number(pair.difference), interval, *map(_p, ps)])
+    pairs = differences(scores)
+    rows = [
+        [
+            first,
+            second,
+            number(difference),
+            "no spread" if low != low else f"{number(low)} to {number(high)}",
+            *map(_p, ps),
+        ]
+        for first, second, difference, low, high, *ps in pairs[list(ORDER)].itertuples(index=False)
+    ]
     text = (
         "Difference of the means over seeds; Welch's t-test and its interval, and the exact permutation test of the "
         f"same difference, both two-sided (empty for more than {PARTITIONS:,} partitions of the seeds). Holm: p "
@@ -37,20 +44,18 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
 
 def _caution(seeds: int) -> str:
     """Say how many seeds there are, and what so many can show."""
-    there = f"There are {seeds} seeds per row."
-    if least_p(seeds) > ENOUGH:
-        return (
-            f"{there} That says little: Welch's test then rests on a normal spread that {2 * seeds} numbers cannot "
-            "check, and the permutation test, which assumes none, cannot give a p below "
-            f"{least_p(seeds):.3f} even for rows that do not overlap. A large p is no evidence that two rows are equal."
-        )
-    return f"{there} The permutation test cannot give a p below {least_p(seeds):.2g}."
+    there, least = f"There are {seeds} seeds per row.", least_p(seeds)
+    if least <= ENOUGH:
+        return f"{there} The permutation test cannot give a p below {least:.2g}."
+    return (
+        f"{there} That says little: the permutation test cannot give a p below {least:.3f} even for rows that do not "
+        "overlap, and Welch's test rests on a normal spread that so few numbers cannot check. A large p is no evidence "
+        "that two rows are equal."
+    )
 
 
-def _p(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "< 0.001" if value < 0.001 else number(value)
+def _p(value: float) -> str:
+    return "" if value != value else "< 0.001" if value < 0.001 else number(value)
 
 
 def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
