@@ -61,7 +61,7 @@ NO_TRAINING: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
         {*PROBE, "evaluate", "figures", "table"},
     ),
     "a report": ("vlac/reporting/markdown.py", another_value, {"probe_report", "table"}),
-    "the report on the data": ("vlac/data/summary.py", another_value, {"describe"}),
+    "the report on the data": ("vlac/reporting/data.py", another_value, {"describe"}),
     "a figure": ("vlac/reporting/figures.py", another_value, {"figures"}),
     "the scores": ("vlac/stages/evaluate.py", another_value, {"evaluate", "table"}),
     "the probe": ("vlac/stages/probe.py", another_value, {*PROBE, "table"}),
