@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from loopback import Answer, Page, honest, in_turn, says, sends, serving, silent
 from scipy.io import savemat
 
 from vlac.data import mat, svhn
-from vlac.data.mat import describe, read_mat
+from vlac.data.mat import read_mat
 from vlac.data.svhn import locate
+from vlac.datasets.svhn import Dataset
 from vlac.errors import VlacError
 
 NAME = "test_32x32.mat"
@@ -97,15 +99,14 @@ def test_a_file_that_is_there_is_checked(page: Page, content: bytes, tmp_path: P
     path.with_name(f"{NAME}.part").write_bytes(content)
     assert locate(None, ["test"], tmp_path)["test"].read_bytes() == content
     assert page.asked == [f"bytes={len(content)}-"]
-    assert describe("test", path) == (25, True)
-    assert describe("train", path) == (25, False)
+    (file,) = Dataset(SimpleNamespace(train_split="test", path=None), tmp_path).fetch()
+    assert (file.path, file.count, file.official) == (str(path), 25, True)
 
 
 def test_a_mirror_may_hold_other_bytes_but_not_other_things(page: Page, content: bytes, tmp_path: Path) -> None:
     page.files |= {"train_32x32.mat": content[:9000], "extra_32x32.mat": content[:-1] + b"?"}
     path = locate(f"{page.url}/", ["extra"], tmp_path)["extra"]
     assert locate(page.url, ["extra"], tmp_path) == {"extra": path}
-    assert describe("extra", path) == (25, False)
     with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Correct data.path"):
         locate(page.url, ["train"], tmp_path)
     assert [path] == list(path.parent.iterdir())

@@ -1,10 +1,9 @@
-"""Digit files in the layout of the official SVHN download (cropped digits): read and described.
+"""Digit files in the layout of the official SVHN download (cropped digits), and how to read them.
 
 Such a file is a MATLAB 5 file with X, uint8 (32, 32, 3, N), and y, uint8 (N, 1), in which the digit 0 is stored as 10.
 Source: http://ufldl.stanford.edu/housenumbers/.
 """
 
-import hashlib
 import signal
 import subprocess
 import sys
@@ -36,18 +35,6 @@ numpy.savez(sys.stdout.buffer, allow_pickle=False, **{name: found[name] for name
 def file_name(split: str) -> str:
     """Return the official file name of a split: "train" -> "train_32x32.mat"."""
     return f"{split}_32x32.mat"
-
-
-def describe(split: str, path: Path) -> tuple[int, bool]:
-    """Check the content of a split's digit file; return its number of images, and whether it is the official file.
-
-    Raises:
-        VlacError: the file is no digit file; `read_mat` says why.
-    """
-    _, labels = read_mat(path)
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return len(labels), md5 == OFFICIAL[split]
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
