@@ -62,16 +62,12 @@ def nmi(y: Labels, t: Labels) -> float:
     It is 1 where neither splits the images.
     """
     joint = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1) / y.size
-    p_y, p_t = joint.sum(axis=1), joint.sum(axis=0)
-    row, column = np.nonzero(joint)
-    p = joint[row, column]
-    information = float(p @ (np.log(p) - np.log(p_y[row]) - np.log(p_t[column])))
-    mean_entropy = (_entropy(p_y) + _entropy(p_t)) / 2
-    return max(0.0, information) / mean_entropy if mean_entropy else 1.0
+    of_both, of_y, of_t = (_entropy(p[p > 0]) for p in (joint, joint.sum(axis=1), joint.sum(axis=0)))
+    return max(0.0, of_y + of_t - of_both) / ((of_y + of_t) / 2) if of_y + of_t else 1.0
 
 
 def _entropy(p: NDArray[np.float64]) -> float:
-    return float(-(p[p > 0] @ np.log(p[p > 0])))
+    return float(-(p @ np.log(p)))
 
 
 def ari(y: Labels, t: Labels) -> float:
