@@ -22,11 +22,11 @@ import hashlib, json, sys, types
 from contextlib import nullcontext
 from vlac import cli
 from vlac.files import write_json, write_text
-from vlac.workflow.stale import refuse_stale
+from vlac.workflow.stale import refuse_stale_results
 
 def stage(job, params, origin, view=None):
     if job.stage.name == "table":
-        refuse_stale(params)
+        refuse_stale_results(params)
     values = json.dumps(params.model_dump(mode="json", warnings=False), sort_keys=True)
     digest = hashlib.sha256((values + str(origin.inputs)).encode()).hexdigest()
     for path in job.outputs[:-1]:

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,11 +38,15 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
 
 
-def remove_leftovers(path: Path) -> None:
-    """Delete what processes that were killed while they wrote `path` have left beside it; nobody may be writing it."""
+def remove_leftovers(path: Path, older: float = 0.0) -> None:
+    """Delete what processes that were killed while they wrote `path` have left beside it, if so many seconds ago.
+
+    Nobody else may be writing `path`, or not for so long.
+    """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError):
-            left.unlink()
+            if time.time() - left.stat().st_mtime >= older:
+                left.unlink()
 
 
 def reason(error: OSError) -> str:

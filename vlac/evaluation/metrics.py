@@ -74,15 +74,11 @@ def ari(y: Labels, t: Labels) -> float:
     """Return the Rand index of `y` and `t` adjusted for chance: 1 for equal partitions, about 0 for random ones."""
     counts = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1)
     # Pairs of images that are together in both, in y and in t, of all; exact, as Python's integers are.
-    both, in_y, in_t = (_pairs(each) for each in (counts, counts.sum(axis=1), counts.sum(axis=0)))
-    every = _pairs(np.array([y.size]))
+    sizes = counts, counts.sum(axis=1), counts.sum(axis=0), np.array(y.size)
+    both, in_y, in_t, every = (int((n * (n - 1) // 2).sum()) for n in sizes)
     if both == in_y == in_t:
         return 1.0
     return 2 * (both * every - in_y * in_t) / ((in_y + in_t) * every - 2 * in_y * in_t)
-
-
-def _pairs(sizes: NDArray[np.int64]) -> int:
-    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def clusters_in_use(y: Labels) -> int:

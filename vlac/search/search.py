@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from vlac.errors import VlacError
 from vlac.search.jobs import search_jobs
 from vlac.search.params import Search
 from vlac.search.report import write_search_report
 from vlac.tables import read_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
-from vlac.workflow.stale import stale_jobs, told
+from vlac.workflow.stale import refuse_stale
 
 
 def search(job: Job, params: Search, origin: Origin) -> None:
@@ -22,11 +21,7 @@ def search(job: Job, params: Search, origin: Origin) -> None:
         VlacError: a trial is missing, stale or edited.
     """
     trials = [(each, asked) for each, asked in search_jobs() if each.stage.trains]
-    if left := stale_jobs(trials):
-        raise VlacError(
-            f"The trials do not match search.yaml, the data and the code ({told(left)}).",
-            "Rebuild them and the report with `snakemake --cores 4 reports/search.md`.",
-        )
+    refuse_stale(trials, "`snakemake --cores 4 reports/search.md`")
     scores = pd.DataFrame(
         {"trial": each.model} | row for each, _ in trials for row in read_csv(each.output("scores.csv"))
     )

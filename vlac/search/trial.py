@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlac.data.split import DIGITS, Split, from_labels, hold_out
 from vlac.errors import DivergedError
@@ -10,17 +10,20 @@ from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_
 from vlac.evaluation.probing import MEASURES, OF_CLUSTERS, best_rung, probe_codes
 from vlac.methods import base, kinds
 from vlac.search.params import TrialParams
-from vlac.stages.train import View, learn, write_history
+from vlac.stages.train import learn, write_history
 from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
+
+if TYPE_CHECKING:
+    from vlac.tracking.live import Training
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("rung", "main", *MEASURES, *OF_CLUSTERS, "chance")
 
 
-def trial(job: Job, params: TrialParams, origin: Origin, view: View) -> None:
+def trial(job: Job, params: TrialParams, origin: Origin, view: "Training") -> None:
     """Train the trial's model on the training split without the hold-out, and score its rungs on the hold-out.
 
     One that becomes NaN is a result: a single row of empty scores, with the epoch in which it failed.

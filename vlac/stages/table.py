@@ -4,7 +4,7 @@ from vlac.params.schema import Params
 from vlac.reporting.table import write_table
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
-from vlac.workflow.stale import refuse_stale
+from vlac.workflow.stale import refuse_stale_results
 
 
 def table(job: Job, params: Params, origin: Origin) -> None:
@@ -13,5 +13,5 @@ def table(job: Job, params: Params, origin: Origin) -> None:
     Raises:
         VlacError: a result that the table rests on is missing, stale or edited.
     """
-    refuse_stale(params)
+    refuse_stale_results(params)
     write_table(params)

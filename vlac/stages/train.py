@@ -1,9 +1,10 @@
 """Stages train_vlae and train: one method, one seed, with checkpoints on the way."""
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,20 +18,13 @@ from vlac.tables import write_csv
 from vlac.workflow.jobs import VLAE, Job
 from vlac.workflow.manifest import Origin
 
+if TYPE_CHECKING:
+    from vlac.tracking.live import Training
+
 log = logging.getLogger(__name__)
 
 
-class View(Protocol):
-    """Somebody who watches a training: MLflow, or nobody."""
-
-    def start(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Begin, after the epochs in `rows` that a checkpoint holds."""
-
-    def log_epoch(self, row: Mapping[str, Any]) -> None:
-        """Take note of one epoch."""
-
-
-def train(job: Job, params: Any, origin: Origin, view: View) -> None:
+def train(job: Job, params: Any, origin: Origin, view: Training) -> None:
     """Train the job's method, resumed from its checkpoint if there is one, and write its weights and history."""
     images, *settled = map(Path, origin.inputs)
     method = method_of(job, params, read_rung(settled[0]) if settled else 0)
@@ -40,7 +34,7 @@ def train(job: Job, params: Any, origin: Origin, view: View) -> None:
 
 
 def learn(
-    method: base.Method, images: np.ndarray, job: Job, origin: Origin, view: View, told: list[base.Row]
+    method: base.Method, images: np.ndarray, job: Job, origin: Origin, view: Training, told: list[base.Row]
 ) -> list[base.Row]:
     """Fit a method before the eyes of `view`, and return its rows; `told` gets each as soon as its epoch is done.
 
