@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vlac.workflow.code import _meaning, code_hash
+from vlac.workflow.depends import _meaning, code_hash
 
 METHOD = "class {name}:\n    def draw(self):\n        return {drawn}"
 

@@ -10,9 +10,8 @@ import pytest
 from loopback import Answer, Page, honest, in_turn, says, sends, serving, silent, web_page
 from scipy.io import savemat
 
-from vlac.data import mat, svhn
-from vlac.data.mat import read_mat
-from vlac.data.svhn import locate
+from vlac.data import svhn
+from vlac.data.svhn import locate, read_mat
 from vlac.datasets.svhn import Dataset
 from vlac.errors import VlacError
 
@@ -185,6 +184,6 @@ def test_a_reader_that_crashes_ends_nothing_else(tmp_path: Path, monkeypatch: py
     with pytest.raises(VlacError, match="is missing or no file"):
         read_mat(tmp_path / NAME)
     (tmp_path / NAME).touch()
-    monkeypatch.setattr(mat, "READER", "import os; os.abort()")
+    monkeypatch.setattr(svhn, "READER", "import os; os.abort()")
     with pytest.raises(VlacError, match="its reader ended: Aborted"):
         read_mat(tmp_path / NAME)

@@ -15,8 +15,7 @@ from vlac.data.split import Split, from_labels
 from vlac.errors import DivergedError, VlacError
 from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.methods import kinds
-from vlac.search.jobs import search_jobs
-from vlac.search.params import load_search
+from vlac.search.params import load_search, search_jobs
 from vlac.search.search import choose, search
 from vlac.search.trial import trial
 from vlac.workflow.depends import params_hash

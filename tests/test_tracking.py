@@ -22,7 +22,7 @@ from vlac import cli, tracking
 from vlac.errors import VlacError
 from vlac.files import sha256, write_text
 from vlac.params.load import load_params
-from vlac.search.jobs import TRIAL
+from vlac.search.params import TRIAL
 from vlac.tables import write_csv
 from vlac.tracking import live, store
 from vlac.workflow.depends import hash_of_code, params_hash

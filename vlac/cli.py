@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 def _asked(searches: bool) -> Iterator[tuple[Job, Asked]]:
     """Yield every job of params.yaml, or of search.yaml, with its parameters, in an order in which they can run."""
     if searches:
-        from vlac.search.jobs import search_jobs
+        from vlac.search.params import search_jobs
 
         yield from search_jobs()
     else:

@@ -25,8 +25,7 @@ class Dataset(base.Dataset):
         """Download or find the files of all splits."""
         import pooch
 
-        from vlac.data.mat import OFFICIAL, read_mat
-        from vlac.data.svhn import locate
+        from vlac.data.svhn import OFFICIAL, locate, read_mat
 
         splits = [*self.data.train_split.split("+"), "test"]
         paths = locate(os.environ.get(ENVIRONMENT) or self.data.path, splits, self.folder)
@@ -37,8 +36,8 @@ class Dataset(base.Dataset):
 
     def read(self, file: base.File) -> Split:
         """Return a split, whose one known factor is the digit."""
-        from vlac.data.mat import read_mat
         from vlac.data.split import from_labels
+        from vlac.data.svhn import read_mat
 
         return from_labels(*read_mat(Path(file.path)))
 

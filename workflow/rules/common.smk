@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
 from vlac.params.load import load_params
-from vlac.search.jobs import search_jobs
+from vlac.search.params import search_jobs
 from vlac.workflow.jobs import jobs
 from vlac.workflow.lock import join_run, whole_folder
 from vlac.workflow.requests import write_for_snakemake, write_rungs
