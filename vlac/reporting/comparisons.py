@@ -82,19 +82,17 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
 
 def _matrix(factors: pd.DataFrame) -> str:
     names = sorted(factors["factor"].unique(), key=lambda name: (name != "digit", name))
-    means = factors.groupby(["measure", "rung", "factor"])["value"].mean().unstack("factor")[names]
-    floor, rows = means.loc[["chance"]].to_numpy() if "chance" in means.index.levels[0] else [], []
+    # Rounded as printed: of two rungs that look equal both are marked as best, or neither.
+    means = factors.pivot_table("value", ["measure", "rung"], "factor")[names].round(3)
+    of = {str(measure): table.droplevel("measure") for measure, table in means.groupby("measure")}
     heads = [name.replace("_", " ") for name in names]
-    if len(floor):
-        heads = [f"{head} ({number(chance)})" for head, chance in zip(heads, floor[0], strict=True)]
-        knn = means.loc["knn"]
-        # Compared as printed: two rungs that look equal are both marked, or neither.
-        best = knn.round(3).max()
-        for rung, values in knn.iterrows():
-            bold = ["**" if len(knn) > 1 and round(values[name], 3) == best[name] else "" for name in names]
-            cells = [f"{mark}{number(values[name])}{mark}" for mark, name in zip(bold, names, strict=True)]
-            rows.append([f"z_{rung}, kNN accuracy", *cells])
-    if "nmi" in means.index.levels[0]:
-        for rung, values in means.loc["nmi"].iterrows():
-            rows.append([f"y_{rung}, NMI", *(number(values[name]) for name in names)])
+    if "chance" in of:
+        heads = [f"{head} ({number(floor)})" for head, floor in zip(heads, of["chance"].iloc[0], strict=True)]
+    rows = []
+    for measure, label in (("knn", "z_{}, kNN accuracy"), ("nmi", "y_{}, NMI")):
+        table = of.get(measure, means[:0])
+        best = table.eq(table.max()) & (measure == "knn") & (len(table) > 1)
+        for rung in table.index:
+            cells = zip(table.loc[rung], best.loc[rung], strict=True)
+            rows.append([label.format(rung), *(f"**{number(v)}**" if bold else number(v) for v, bold in cells)])
     return aligned(["", *heads], rows)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from vlac import __version__
@@ -39,11 +38,7 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> None:
-    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`.
-
-    Raises:
-        VlacError: a file is missing or damaged.
-    """
+    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`."""
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv") for name in names}
@@ -120,16 +115,16 @@ def _comparability(params: Params, files: list[File]) -> str:
 
 
 def _main_table(rows: list[Row]) -> str:
-    heads = ["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"]
     lines = []
     for row in rows:
-        published = row.published or "not in the paper"
+        line = [row.label, row.published or "not in the paper"]
         if row.scores is None:
-            lines.append([row.label, published, "quoted", *[""] * len(SHOWN)])
-            continue
-        cells = [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
-        lines.append([row.label, published, *cells, str(len(row.scores))])
-    return aligned(heads, lines)
+            line += ["quoted", *[""] * len(SHOWN)]
+        else:
+            line += [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
+            line += [str(len(row.scores))]
+        lines.append(line)
+    return aligned(["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines)
 
 
 def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
@@ -140,11 +135,10 @@ def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
         line: dict[str, object] = {"row": row.label, "published": row.published, "status": status, "model": row.name}
         line |= {"data": params.data.source, "experiment": params.experiment, "version": __version__}
         if row.scores is not None:
-            rung, images = row.scores["rung"].iloc[0], row.scores["images"].iloc[0]
-            line |= {"rung": rung, "seeds": len(row.scores), "test_images": images}
+            first = row.scores.iloc[0]
+            line |= {"rung": int(first["rung"]), "seeds": len(row.scores), "test_images": int(first["images"])}
             for metric in METRICS:
-                values = row.scores[metric.name]
-                line[f"{metric.name}_mean"] = float(np.mean(values))
-                line[f"{metric.name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+                values = row.scores[metric.name]  # whose std has ddof = 1, and is NaN of a single seed
+                line |= {f"{metric.name}_mean": values.mean(), f"{metric.name}_std": values.std()}
         lines.append(line)
     return lines

@@ -22,11 +22,7 @@ SHOWN = OF_CLUSTERS | MEASURES
 
 
 def search(job: Job, params: Search, origin: Origin) -> None:
-    """Refuse stale trials, apply the rule to the scores of the others, and report on all of them.
-
-    Raises:
-        VlacError: a trial is missing, stale or edited.
-    """
+    """Refuse stale trials, apply the rule to the scores of the others, and report on all of them."""
     trials = [(each, asked) for each, asked in search_jobs() if each.stage.trains]
     refuse_stale(trials, "`snakemake --cores 4 reports/search.md`")
     scores = pd.DataFrame(

@@ -13,11 +13,7 @@ from vlac.workflow.manifest import Origin
 
 
 def probe(job: Job, params: Params, origin: Origin) -> None:
-    """Score the rungs of a VLAE on the labelled hold-out of the training split.
-
-    Raises:
-        VlacError: the hold-out is not smaller than the training split.
-    """
+    """Score the rungs of a VLAE on the labelled hold-out of the training split."""
     assert job.seed is not None
     images, trained = map(Path, origin.inputs)
     train = Split.load(images)

@@ -8,10 +8,6 @@ from vlac.workflow.stale import refuse_stale_results
 
 
 def table(job: Job, params: Params, origin: Origin) -> None:
-    """Refuse stale results, then write the table.
-
-    Raises:
-        VlacError: a result that the table rests on is missing, stale or edited.
-    """
+    """Refuse stale results, then write the table."""
     refuse_stale_results(params)
     write_table(params)
