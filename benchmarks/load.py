@@ -107,7 +107,7 @@ def commands_table(project: Project, jobs: int) -> str:
     took["vlac plan"] = timed(project, sys.executable, "-m", "vlac", "plan")
     (manifest,) = project.folder.glob("results/*/table/manifest.json")
     manifest.unlink()
-    took["vlac table, made again"] = timed(project, sys.executable, "-m", "vlac", "table")
+    took["vlac table, run again"] = timed(project, sys.executable, "-m", "vlac", "table")
     (project.folder / "mlflow.db").unlink()
     took["vlac track, from nothing"] = timed(project, sys.executable, "-m", "vlac", "track")
     took["vlac track, again"] = timed(project, sys.executable, "-m", "vlac", "track")

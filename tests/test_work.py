@@ -29,6 +29,7 @@ def ran(said: str) -> list[str]:
 def test_everything_is_made_in_order_and_left_alone_the_second_time(project: Project) -> None:
     said = project.run(*WORK, "--stages", "download,prepare,train")
     every = [job.command for job in jobs(load_params(project.folder / "params.yaml"))]
+    assert said.splitlines()[-1] == f"Not up to date in stages that were left out: {len(every) - 4} jobs."
     assert ran(said) == [
         command for command in every if command.split()[3] in ("download", "prepare", "train") and "vlae" not in command
     ]
@@ -67,4 +68,4 @@ def test_a_job_that_runs_when_the_time_is_up_is_ended(project: Project) -> None:
     )
     said = project.run(*WORK, "--minutes", "0.1", fails=True)
     assert ran(said) == ["python -m vlac download"]
-    assert "interrupted: the same command continues" in said
+    assert "interrupted: the same command resumes" in said

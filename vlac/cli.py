@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, _Terminated) as stop:
-        print("interrupted: the same command continues, from the last checkpoint if there is one.", file=sys.stderr)
+        print("interrupted: the same command resumes, from the last checkpoint if there is one.", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:
         # Whoever read our output has seen enough, as in `vlac plan | head`.
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("requests", lambda options: write_requests(load_params()))
     add("track", _track)
     working = add("work", _work)
-    working.add_argument("--minutes", type=float, help="stop after so long; the same command continues")
+    working.add_argument("--minutes", type=float, help="stop after so long; the same command resumes")
     working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
     return parser
 
@@ -132,9 +132,10 @@ def _run_stage(options: argparse.Namespace) -> None:
     of_command = {job: params for job, params in every if job.stage.command == options.command}
     job = next((job for job in of_command if (job.model, job.seed) == (options.model, options.seed)), None)
     if job is None:
-        listed = ", ".join(sorted(each.command.split(maxsplit=4)[4] for each in of_command))
         file = "search.yaml" if of_search else "params.yaml"
-        raise VlacError(f"{file} lists no such job of `{options.command}`.", f"It lists {listed}.")
+        seeds = [str(each.seed) for each in of_command if each.model == options.model]
+        named = f"seeds {', '.join(seeds)}" if seeds else f"models {', '.join({each.model: 0 for each in of_command})}"
+        raise VlacError(f"{file} lists no such job of `{options.command}`.", f"It lists the {named}.")
     params = of_command[job]
     stage = getattr(importlib.import_module(job.stage.module), job.stage.module.rpartition(".")[2])
 

@@ -20,7 +20,7 @@ GRACE = 60.0
 """Seconds that a job gets between SIGTERM and SIGKILL."""
 
 DONE, TIME_IS_UP, FAILED = 0, 3, 4
-"""Exit statuses: all is up to date; the same command continues; a job failed."""
+"""Exit statuses: the chosen stages are up to date; the same command resumes; a job failed."""
 
 
 def chosen_stages(names: str | None) -> tuple[str, ...]:
@@ -59,6 +59,8 @@ def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: f
             missing.update(job.outputs)
     for job, why in left.items():
         log.info("Left: %s, because %s.", job, why)
+    if others := [job for job in left if job.stage.name not in stages]:
+        log.info("Not up to date in stages that were left out: %d jobs.", len(others))
     if any(why.startswith("it failed") for why in left.values()):
         return FAILED
     return TIME_IS_UP if "the time is up" in left.values() else DONE
