@@ -1,4 +1,7 @@
-"""Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes."""
+"""Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes.
+
+A file that cannot be written or read, is missing or damaged raises VlacError, which names it and says what to do.
+"""
 
 import errno
 import glob
@@ -18,11 +21,7 @@ Content = TypeVar("Content")
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete.
-
-    Raises:
-        VlacError: the file cannot be written (disk full, read-only folder); `path` is left as it was.
-    """
+    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,16 +75,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        VlacError: the file is missing, unreadable or no JSON.
-    """
+    """Return the content of a JSON file."""
     return parsed(path, lambda: json.loads(path.read_text()))
 
 
 def parsed(path: Path, parse: Callable[[], Content]) -> Content:
-    """Return what `parse` makes of the file at `path`; raise VlacError if it is missing, unreadable or damaged."""
+    """Return what `parse` makes of the file at `path`."""
     try:
         return parse()
     except FileNotFoundError:
@@ -98,9 +93,6 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, or of the names and bytes of a folder's files, in hexadecimal.
 
     Hidden files of a folder do not count: Snakemake leaves one there.
-
-    Raises:
-        VlacError: the file is missing or unreadable.
     """
     if path.is_dir():
         files = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]

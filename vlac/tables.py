@@ -31,10 +31,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Collection
 def read_csv(path: Path, text: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return the rows of a CSV file of numbers, but for the columns named in `text`; an empty number is NaN.
 
-    Without pandas, whose import costs half a second.
-
-    Raises:
-        VlacError: the file is missing, unreadable or no CSV, or a number is none.
+    Without pandas, whose import costs half a second. What is no CSV or no number is damage.
     """
 
     def rows() -> list[dict[str, Any]]:

@@ -58,9 +58,6 @@ def render(count: int, seed: int, style: Style = Style()) -> Split:
         count: number of images, at least 1.
         seed: non-negative; different seeds give unrelated images.
         style: the ranges of the nuisances.
-
-    Raises:
-        VlacError: a font that matplotlib ships cannot be read.
     """
     glyphs = rasterise()
     low, high = style.blur[0] / style.height[1], style.blur[1] / style.height[0]

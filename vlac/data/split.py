@@ -45,11 +45,7 @@ class Split:
         return len(self.images)
 
     def save(self, path: Path) -> None:
-        """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes.
-
-        Raises:
-            VlacError: the file cannot be written.
-        """
+        """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes."""
         arrays = {"images": self.images}
         for name in sorted(self.factors):
             arrays |= {f"factor_{name}": self.factors[name], f"values_{name}": np.array(self.factor_values[name])}
@@ -59,11 +55,7 @@ class Split:
 
     @classmethod
     def load(cls, path: Path) -> "Split":
-        """Return the split that `save` wrote.
-
-        Raises:
-            VlacError: the file is missing, damaged or something else.
-        """
+        """Return the split that `save` wrote; raise VlacError if the file is missing, damaged or something else."""
         if not path.exists():
             raise VlacError(f"{path} is missing.", "Run `python -m vlac prepare` to make it.")
         try:

@@ -63,9 +63,6 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
     """Open an empty figure of `width` x `height` inches, and write it to `path` as a PNG when the block ends.
 
     The user's matplotlib settings neither enter the picture nor are changed. Nothing is written after an error.
-
-    Raises:
-        VlacError: the file cannot be written.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

@@ -23,18 +23,12 @@ from vlac.tables import read_csv, write_csv
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
-
-    Attributes:
-        published: the paper's number as printed, or "" for a model that the paper has not.
-        name: the model's name in params.yaml, or "" for a row that is only quoted and for a further clustering.
-        scores: one row per seed, None for a row that is only quoted.
-    """
+    """A row of the table."""
 
     label: str
-    published: str
-    name: str = ""
-    scores: pd.DataFrame | None = None
+    published: str  # the paper's number as printed; "" for a model that the paper has not
+    name: str = ""  # the model's name in params.yaml; "" for a row that is only quoted and for a further clustering
+    scores: pd.DataFrame | None = None  # a row per seed; None for a row that is only quoted
 
 
 def write_table(params: Params, root: Path = Path()) -> None:

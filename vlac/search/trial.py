@@ -27,9 +27,6 @@ def trial(job: Job, params: TrialParams, origin: Origin, view: "Training") -> No
     """Train the trial's model on the training split without the hold-out, and score its rungs on the hold-out.
 
     One that becomes NaN is a result: a single row of empty scores, with the epoch in which it failed.
-
-    Raises:
-        VlacError: the hold-out is not smaller than the training split, or a checkpoint is damaged or of another one.
     """
     assert job.seed is not None
     (images,) = map(Path, origin.inputs)

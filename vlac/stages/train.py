@@ -68,11 +68,7 @@ def method_of(job: Job, params: Any, rung: int) -> base.Method:
 
 
 def read_rung(path: Path) -> int:
-    """Return the rung of the largest mixture that stage `rung` has written to `path`.
-
-    Raises:
-        VlacError: the file names none.
-    """
+    """Return the rung that stage `rung` has written to `path`; raise VlacError if the file names none."""
     content = read_json(path)
     rung = content.get("rung") if isinstance(content, dict) else None
     if type(rung) is not int or not 1 <= rung <= L:

@@ -28,17 +28,12 @@ KEY, LOG, MANIFEST = "vlac.key", "vlac.log", "vlac.manifest"
 
 @dataclass(frozen=True)
 class Content:
-    """All that one run shows, but for its status.
+    """All that one run shows, but for its status."""
 
-    Attributes:
-        job: the training.
-        made: the finished jobs whose files the run shows, the training first; none while that one runs.
-    """
-
-    job: Job
+    job: Job  # the training
     params: dict[str, str]
     tags: dict[str, str]
-    made: dict[Job, Manifest] = field(default_factory=dict)
+    made: dict[Job, Manifest] = field(default_factory=dict)  # of all finished jobs whose files are shown, it first
 
     def points(self) -> Points:
         """Return the metrics of the epochs and the scores. Raises VlacError if a file differs from its manifest."""

@@ -31,9 +31,6 @@ def run_job(
 
     A job that is up to date already is left alone: engines may ask for it without knowing. `params` is all of the file
     that asks for the job, and `every` has the jobs of that file, which tell who has made the inputs.
-
-    Raises:
-        VlacError: an input is missing or damaged, or another engine works in the folder.
     """
     code = hash_of_code(job, params)  # before waiting: this process has imported its modules already
     with single_stage(job):

@@ -24,11 +24,7 @@ DONE, TIME_IS_UP, FAILED = 0, 3, 4
 
 
 def chosen_stages(names: str | None) -> tuple[str, ...]:
-    """Return the stages of a comma-separated list; None means all.
-
-    Raises:
-        VlacError: there is no such stage.
-    """
+    """Return the stages of a comma-separated list, None meaning all; raise VlacError if there is no such stage."""
     stages = tuple(STAGES) if names is None else tuple(name.strip() for name in names.split(","))
     if unknown := [name for name in stages if name not in STAGES]:
         raise VlacError(f"{unknown[0]!r} is no stage.", f"The stages are {', '.join(STAGES)}.")
@@ -40,9 +36,6 @@ def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: f
 
     `every` is in an order in which the jobs can run. A job that fails stops only those that read what it makes. No job
     starts once the time is up, and the one that runs then is ended; a training resumes from its checkpoint next time.
-
-    Raises:
-        VlacError: `minutes` is no positive number.
     """
     if minutes is not None and not 0 < minutes < math.inf:
         raise VlacError("--minutes must be a positive number.", "Leave it out for no limit.")
