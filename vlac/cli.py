@@ -139,18 +139,16 @@ def _run_stage(options: argparse.Namespace) -> None:
     params = of_command[job]
     stage = getattr(importlib.import_module(job.stage.module), job.stage.module.rpartition(".")[2])
 
+    from vlac import tracking
+
     def work(job: Job, view: Any, origin: Origin) -> None:
         if not job.stage.trains:
             stage(job, view, origin)
-            return
-        from vlac import tracking
-
-        with tracking.training(job, params) as live:
-            stage(job, view, origin, live)
+        else:
+            with tracking.training(job, params) as live:
+                stage(job, view, origin, live)
 
     def after() -> None:
-        from vlac import tracking
-
         tracking.publish(job, every)
         if job.stage.trains:
             # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.

@@ -106,8 +106,7 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
         source: None for the official page; http(s):// for a mirror, without the file name; else a folder to use as is.
         raw: folder that keeps downloads; those of a mirror in a folder of their own.
 
-    Raises:
-        VlacError: a file cannot be had, or fails its checksum (official page) or its content check (mirror).
+    Raises VlacError if a file cannot be had, or fails its checksum (official page) or its content check (mirror).
     """
     if source is None:
         return {split: _download(split, PAGE, raw, OFFICIAL[split]) for split in splits}
@@ -148,8 +147,7 @@ def _download(split: str, address: str, folder: Path, md5: str | None) -> Path:
 def _resume(url: str, output: str, store: pooch.Pooch) -> None:
     """Download `url` for pooch, which checks and renames `output`; what has arrived is kept beside it after a failure.
 
-    Raises:
-        VlacError: no connection after all attempts, the server refuses or sends something else than the file.
+    Raises VlacError after all attempts, or if the server refuses or sends something else than the file.
     """
     os.remove(output)  # it is empty, and would stay if this process were killed
     name = url.rpartition("/")[2]

@@ -92,8 +92,7 @@ def best_rung(scores: pd.DataFrame) -> int:
 
     That is what VLAC does with the rung. Equal means go to the deeper rung, where the paper expects digit identity.
 
-    Raises:
-        VlacError: no rows, an unscored row, or rungs that were not all probed with the same seeds.
+    Raises VlacError for no rows, an unscored row, or rungs that were not all probed with the same seeds.
     """
     probed = scores.pivot_table(index="rung", columns="seed", values="gmm_purity", aggfunc="count", dropna=False)
     if probed.empty or not (probed == 1).to_numpy().all():

@@ -77,8 +77,7 @@ def read_yaml(path: Path) -> tuple[Any, Lines]:
 def validate(schema: type[Validated], content: Any, name: object, lines: Lines | None = None) -> Validated:
     """Return `content` as an instance of `schema`; `name` is its file's, `lines` the line there of each key's location.
 
-    Raises:
-        VlacError: a value is not what the schema allows.
+    Raises VlacError if a value is not what the schema allows.
     """
     try:
         return schema.model_validate(content)

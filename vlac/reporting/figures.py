@@ -37,12 +37,10 @@ def draw_figures(model: Ladder, codes: Codes, images: np.ndarray, title: str, se
 def draw_nearest(
     images: np.ndarray, y: np.ndarray, distance: np.ndarray, K: int, name: str, how: str, title: str, path: Path
 ) -> None:
-    """Write a column of images for each cluster in use, those of least distance on top.
+    """Write a column of images, uint8 (N, 32, 32, 3), for each cluster in use, those of least distance on top.
 
-    Args:
-        images, y, distance: uint8 (N, 32, 32, 3); the cluster of each, integers (N,); how far it is from the centre of
-            its cluster, float (N,).
-        name, how, title: what the clusters are, what the distance is, and which model and seed.
+    `y` and `distance`, (N,), are the cluster of each and how far it is from that one's centre; `name`, `how` and
+    `title` say what the clusters are, what the distance is, and which model and seed.
     """
     nearest = nearest_images(y, distance, K, PER_CLUSTER)
     cells = stacked(images, nearest.values(), PER_CLUSTER)

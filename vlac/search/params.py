@@ -120,8 +120,7 @@ class TrialParams(Params):
 def load_search() -> tuple[Search, dict[str, TrialParams]]:
     """Return the validated search, and each trial's parameters by its name.
 
-    Raises:
-        VlacError: as `load_params`, for any of the files; or the base is for other data than params.yaml.
+    Raises VlacError as `load_params`, for any of the files, or if the base is for other data than params.yaml.
     """
     content, lines = read_yaml(FILE)
     search = validate(Search, content, FILE, lines)

@@ -70,11 +70,7 @@ class PretextTrainer:
             )
 
     def run(self) -> Pretext:
-        """Return the trained network, resumed where an earlier run left it.
-
-        Raises:
-            VlacError: its file is damaged, or the loss is not finite (DivergedError).
-        """
+        """Return the trained network, resumed where an earlier run left it; raise DivergedError if it became NaN."""
         remove_leftovers(self.path, older=HOUR)
         if checkpoint := Checkpoint.load(self.path, self.identity):
             checkpoint.restore(self.path, self.network, self.optimiser, self.generator)
