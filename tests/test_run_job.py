@@ -148,10 +148,7 @@ def test_the_table_is_refused_after_a_change_of_code(made: Params, monkeypatch: 
 
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 def test_the_command_that_a_refusal_prints_mends_it(engine: str, tmp_path: Path) -> None:
-    project = Project.make(tmp_path)
-    project.change("models", to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}})
-    project.change("seeds", to=[0])
-    project.change("probe", "seeds", to=[0])
+    project = Project.make(tmp_path).with_one_seed("gmdgm")
     run_all = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
     project.run(*run_all[engine])
     table = (tmp_path / "reports/table1.md").read_bytes()
