@@ -20,6 +20,7 @@ localrules:
     download,
     describe,
     rung,
+    probe_report,
     table,
     search,
 

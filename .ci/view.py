@@ -1,6 +1,6 @@
-"""See that the MLflow view made anew from a project's files equals the one begun live: python .ci/view.py FOLDER.
+"""Check that the MLflow view rebuilt from a project's files equals the one logged live: python .ci/view.py FOLDER.
 
-The store is brought up to date, moved aside, made anew by `python -m vlac track`, compared and put back. Nothing of
+The store is brought up to date, moved aside, rebuilt by `python -m vlac track`, compared and put back. Nothing of
 either is deleted before the first is back: where something fails, what is not there is in a folder `.view-*`.
 """
 

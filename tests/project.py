@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from vlac.params.load import load_params
+
 ROOT = Path(__file__).parent.parent
 
 # Every output is made of the declared parameters and the inputs, so it changes with them and with nothing else. The
@@ -22,11 +24,11 @@ import hashlib, json, sys, types
 from contextlib import nullcontext
 from vlac import cli
 from vlac.files import write_json, write_text
-from vlac.workflow.stale import refuse_stale
+from vlac.workflow.stale import refuse_stale_results
 
 def stage(job, params, origin, view=None):
     if job.stage.name == "table":
-        refuse_stale(params)
+        refuse_stale_results(params)
     values = json.dumps(params.model_dump(mode="json", warnings=False), sort_keys=True)
     digest = hashlib.sha256((values + str(origin.inputs)).encode()).hexdigest()
     for path in job.outputs[:-1]:
@@ -70,10 +72,13 @@ class Project:
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         return project
 
-    def with_one_seed(self) -> "Project":
-        """Keep one seed, for few jobs."""
+    def with_one_seed(self, *models: str) -> "Project":
+        """Keep one seed, and the models that are named or else all, for few jobs."""
         self.change("seeds", to=[0])
         self.change("probe", "seeds", to=[0])
+        if models:
+            params = load_params(self.folder / "params.yaml").model_dump(mode="json")
+            self.change("models", to={name: params["models"][name] for name in models})
         return self
 
     def use(self, preset: str) -> None:

@@ -134,8 +134,8 @@ def test_a_mistake_in_resolved_parameters_is_named(params: Params, capsys: pytes
 @pytest.mark.parametrize(
     ("command", "named"),
     [
-        ("train --model nobody --seed 0", "lists no such job of `train`. It lists --model gmdgm --seed 0, --model "),
-        ("evaluate --model gmdgm --seed 7", "lists no such job of `evaluate`"),
+        ("train --model nobody --seed 0", "lists no such job of `train`. It lists the models vlae, vlac_1layer,"),
+        ("evaluate --model gmdgm --seed 7", "lists no such job of `evaluate`. It lists the seeds 0"),
         ("work --stages train,score", "'score' is no stage. The stages are download, prepare, "),
         ("work --minutes 0", "--minutes must be a positive number"),
         ("work --minutes nan", "--minutes must be a positive number"),

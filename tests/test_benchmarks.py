@@ -47,10 +47,10 @@ def test_the_speed_of_training_is_complete():
 
 @pytest.mark.slow
 def test_the_load_is_complete():
-    jobs, commands, page = run("load.py", "--trainings", "2")
+    jobs, commands, page = run("load.py", "--trainings", "1")
     counts = {row[0].strip("`"): row[1] for row in jobs[1:]}
-    once = dict.fromkeys(("download", "prepare", "describe", "probe", "rung", "table"), "1")
-    assert counts == once | {"train": "3", "evaluate": "2", "figures": "2", "all": counts["all"]}
+    once = dict.fromkeys(("download", "prepare", "describe", "probe", "rung", "probe_report", "table"), "1")
+    assert counts == once | {"train": "2", "evaluate": "1", "figures": "1", "all": counts["all"]}
     assert len(commands) == 8
     assert len(page) == 4
     assert all(filled(row[1:]) for table in (jobs, commands, page) for row in table[1:])

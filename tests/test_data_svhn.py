@@ -3,15 +3,16 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from loopback import Answer, Page, honest, in_turn, says, sends, serving, silent, web_page
 from scipy.io import savemat
 
-from vlac.data import mat, svhn
-from vlac.data.mat import describe, read_mat
-from vlac.data.svhn import locate
+from vlac.data import svhn
+from vlac.data.svhn import locate, read_mat
+from vlac.datasets.svhn import Dataset
 from vlac.errors import VlacError
 
 NAME = "test_32x32.mat"
@@ -97,15 +98,14 @@ def test_a_file_that_is_there_is_checked(page: Page, content: bytes, tmp_path: P
     path.with_name(f"{NAME}.part").write_bytes(content)
     assert locate(None, ["test"], tmp_path)["test"].read_bytes() == content
     assert page.asked == [f"bytes={len(content)}-"]
-    assert describe("test", path) == (25, True)
-    assert describe("train", path) == (25, False)
+    (file,) = Dataset(SimpleNamespace(train_split="test", path=None), tmp_path).fetch()
+    assert (file.path, file.count, file.official) == (str(path), 25, True)
 
 
 def test_a_mirror_may_hold_other_bytes_but_not_other_things(page: Page, content: bytes, tmp_path: Path) -> None:
     page.files |= {"train_32x32.mat": content[:9000], "extra_32x32.mat": content[:-1] + b"?"}
     path = locate(f"{page.url}/", ["extra"], tmp_path)["extra"]
     assert locate(page.url, ["extra"], tmp_path) == {"extra": path}
-    assert describe("extra", path) == (25, False)
     with pytest.raises(VlacError, match=r"no digit file and was deleted: .* is truncated.*Correct data.path"):
         locate(page.url, ["train"], tmp_path)
     assert [path] == list(path.parent.iterdir())
@@ -184,6 +184,6 @@ def test_a_reader_that_crashes_ends_nothing_else(tmp_path: Path, monkeypatch: py
     with pytest.raises(VlacError, match="is missing or no file"):
         read_mat(tmp_path / NAME)
     (tmp_path / NAME).touch()
-    monkeypatch.setattr(mat, "READER", "import os; os.abort()")
+    monkeypatch.setattr(svhn, "READER", "import os; os.abort()")
     with pytest.raises(VlacError, match="its reader ended: Aborted"):
         read_mat(tmp_path / NAME)

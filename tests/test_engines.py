@@ -12,18 +12,20 @@ from project import Project
 from vlac.params.load import load_params
 from vlac.workflow.jobs import Job, jobs
 
+MODELS = ("gmdgm", "vlac_1layer")
+
 Described = dict[str, tuple[frozenset[str], frozenset[str]]]
 """Inputs and outputs of each job, by its command."""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project.make(tmp_path_factory.mktemp("engines")).with_one_seed()
+    return Project.make(tmp_path_factory.mktemp("engines")).with_one_seed(*MODELS)
 
 
-def with_one_seed(folder: Path) -> Project:
+def finished(folder: Path, *models: str) -> Project:
     """Return a project of few jobs, everything made by Snakemake."""
-    project = Project.make(folder).with_one_seed()
+    project = Project.make(folder).with_one_seed(*models)
     project.snakemake("--quiet", "all")
     return project
 
@@ -77,7 +79,7 @@ def test_rules_and_dvc_describe_the_same_jobs(project: Project, digit_rung: int 
 
 
 def test_after_one_engine_the_other_has_nothing_to_run(tmp_path: Path) -> None:
-    project = with_one_seed(tmp_path)
+    project = finished(tmp_path, *MODELS)
     assert project.planned() == set()
     assert project.repro() == set()  # every stage finds its result up to date
     assert "Data and pipelines are up to date." in project.run("dvc", "repro")
@@ -95,16 +97,16 @@ def test_after_one_engine_the_other_has_nothing_to_run(tmp_path: Path) -> None:
 
 
 def test_an_earlier_experiment_costs_no_job_but_the_table(tmp_path: Path) -> None:
-    project = with_one_seed(tmp_path)
+    project = finished(tmp_path, "gmdgm")
     tiny = (tmp_path / "params.yaml").read_text()
     first = (tmp_path / "reports/table1.md").read_text()
     project.use("digits")
-    project.with_one_seed().snakemake("--quiet", "all")
+    project.with_one_seed("gmdgm").snakemake("--quiet", "all")
     assert (tmp_path / "reports/table1.md").read_text() != first
     (tmp_path / "params.yaml").write_text(tiny)
     assert project.planned() == {"table"}
     assert project.repro() == {"table"}
     assert (tmp_path / "reports/table1.md").read_text() == first
     project.use("digits")
-    project.with_one_seed().snakemake("--quiet", "all")
+    project.with_one_seed("gmdgm").snakemake("--quiet", "all")
     assert project.planned() == set()

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from vlac.errors import VlacError
-from vlac.files import atomic, read_rows, remove_leftovers, write_csv, write_text
+from vlac.files import atomic, remove_leftovers, write_text
+from vlac.tables import read_csv, write_csv
 
 ROOT = Path(__file__).parents[1]
 HALF = """
@@ -53,6 +54,7 @@ def test_what_killed_processes_have_left_is_removed_for_that_file_alone(tmp_path
     assert left.read_bytes() == b"half"
     for other in ("other.json", "whole.jso?", "*"):
         remove_leftovers(tmp_path / other)
+    remove_leftovers(tmp_path / "whole.json", older=3600.0)
     assert left.exists()
     remove_leftovers(tmp_path / "whole.json")
     assert names(tmp_path) == []
@@ -96,18 +98,18 @@ def test_a_csv_file_has_the_bytes_that_pandas_writes(tmp_path):
     assert (tmp_path / "a.csv").read_text() == theirs
     write_csv(tmp_path / "b.csv", [], ("seed", "epoch"))
     assert (tmp_path / "b.csv").read_text() == "seed,epoch\n"
-    assert read_rows(tmp_path / "b.csv") == []
+    assert read_csv(tmp_path / "b.csv") == []
 
 
 def test_rows_of_numbers_are_read_and_anything_else_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("seed,elbo\n0,-1.5\n1,\n")
-    first, second = read_rows(tmp_path / "a.csv")
+    first, second = read_csv(tmp_path / "a.csv")
     assert first == {"seed": 0, "elbo": -1.5}
     assert math.isnan(second["elbo"])
-    assert read_rows(tmp_path / "a.csv", text=["elbo"])[0] == {"seed": 0, "elbo": "-1.5"}
+    assert read_csv(tmp_path / "a.csv", text=["elbo"])[0] == {"seed": 0, "elbo": "-1.5"}
     for damaged in ("", "seed,elbo\n0\n", "seed,elbo\n0,1,2\n", "seed,elbo\n0,fast\n", "seed\n\0\n"):
         (tmp_path / "a.csv").write_text(damaged)
         with pytest.raises(VlacError, match=r"a\.csv is damaged"):
-            read_rows(tmp_path / "a.csv")
+            read_csv(tmp_path / "a.csv")
     with pytest.raises(VlacError, match=r"b\.csv is missing"):
-        read_rows(tmp_path / "b.csv")
+        read_csv(tmp_path / "b.csv")

@@ -9,6 +9,7 @@ import torch
 from sklearn.cluster import KMeans
 from tiny import SETTINGS, lively_ladder, tiny_images, tiny_input, tiny_job, tiny_method, tiny_params
 
+from vlac.errors import VlacError
 from vlac.methods import kinds
 from vlac.methods.base import AFTER_TRAINING, Method
 from vlac.models import method as ladder_method
@@ -100,3 +101,5 @@ def test_k_means_is_that_of_scikit_learn():
     np.testing.assert_array_equal(method.encode(IMAGES).y[1], truth.labels_)
     with pytest.raises(ValueError, match="cannot reshape"):
         method.load_state({"centres": torch.zeros(4, 3072)})
+    with pytest.raises(VlacError, match="K is 3, but there are only 2 training images"):
+        method.fit(IMAGES[:2], 0, tiny_job("unused"))

@@ -16,7 +16,7 @@ PRESET = Path(__file__).parents[1] / "presets/digits.yaml"
 def params_of_the_stage(**changes: object) -> Params:
     """Return the parameters as the stage that writes the report sees them: the declared ones alone."""
     params = Params.model_validate(load_params(PRESET).model_dump() | changes)
-    return restrict(params, list(STAGES["rung"].params))
+    return restrict(params, list(STAGES["probe_report"].params))
 
 
 def scores(seeds: int = 2) -> pd.DataFrame:

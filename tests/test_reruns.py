@@ -10,6 +10,7 @@ from vlac.params.load import load_params
 from vlac.workflow.jobs import jobs
 
 PLUS = "vlac_2layer_plus"
+PROBE = ("probe", "rung", "probe_report")
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,16 @@ def test_an_edit_without_meaning_reruns_nothing(edit: str, made: Project) -> Non
 
 
 NO_TRAINING: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
-    "a metric": ("vlac/evaluation/metrics.py", another_value, {"probe", "rung", "evaluate", "figures", "table"}),
-    "a report": ("vlac/reporting/markdown.py", another_value, {"rung", "table"}),
-    "the report on the data": ("vlac/data/summary.py", another_value, {"describe"}),
+    "a metric": (
+        "vlac/evaluation/metrics.py",
+        another_value,
+        {*PROBE, "evaluate", "figures", "table"},
+    ),
+    "a report": ("vlac/reporting/markdown.py", another_value, {"describe", "probe_report", "table"}),
+    "the report on the data": ("vlac/reporting/data.py", another_value, {"describe"}),
     "a figure": ("vlac/reporting/figures.py", another_value, {"figures"}),
     "the scores": ("vlac/stages/evaluate.py", another_value, {"evaluate", "table"}),
-    "the probe": ("vlac/stages/probe.py", another_value, {"probe", "rung", "table"}),
+    "the probe": ("vlac/stages/probe.py", another_value, {*PROBE, "table"}),
 }
 
 
@@ -93,9 +98,9 @@ def test_code_of_vlac_plus_retrains_vlac_plus_alone(made: Project) -> None:
 
 
 PARAMETERS: dict[str, tuple[tuple[str, ...], object, set[str]]] = {
-    "epochs": (("training", "epochs"), 3, {"train", "probe", "rung", "evaluate", "figures", "table"}),
-    "hold-out": (("data", "holdout"), 90, {"probe", "rung", "table"}),
-    "neighbours": (("evaluation", "neighbours"), 9, {"probe", "rung", "evaluate", "table"}),
+    "epochs": (("training", "epochs"), 3, {"train", *PROBE, "evaluate", "figures", "table"}),
+    "hold-out": (("data", "holdout"), 90, {*PROBE, "table"}),
+    "neighbours": (("evaluation", "neighbours"), 9, {*PROBE, "evaluate", "table"}),
 }
 
 
@@ -112,9 +117,7 @@ def test_a_parameter_reruns_the_stages_that_declare_it_and_what_follows(change: 
 
 
 def test_seeds_and_models_rerun_their_own_jobs_in_both_engines(tmp_path: Path) -> None:
-    project = Project.make(tmp_path).with_one_seed()
-    models = load_params(tmp_path / "params.yaml").models
-    project.change("models", to={name: models[name].model_dump(mode="json") for name in ("gmdgm", "vlac_2layer")})
+    project = Project.make(tmp_path).with_one_seed("gmdgm")
     project.snakemake("--quiet", "all")
     models = dict(load_params(tmp_path / "params.yaml").model_dump(mode="json")["models"])
 

@@ -17,7 +17,7 @@ from vlac.params.schema import Params
 from vlac.workflow import depends
 from vlac.workflow.jobs import jobs
 from vlac.workflow.manifest import read_manifest
-from vlac.workflow.stale import ENDS, refuse_stale, why_stale
+from vlac.workflow.stale import ENDS, refuse_stale_results, why_stale
 
 log = logging.getLogger("vlac.test")
 
@@ -126,32 +126,29 @@ def test_a_damaged_manifest_is_named(harm: Callable[[Path], object], made: Param
 
 
 def test_the_table_is_refused_after_any_edit_of_what_it_rests_on(made: Params) -> None:
-    refuse_stale(made)
+    refuse_stale_results(made)
     for job in (job for job in jobs(made) if job.stage.name not in ENDS):
         for path in job.outputs:
             before = path.read_bytes()
             for edit in (Path.unlink, cut):
                 edit(path)
                 with pytest.raises(VlacError, match=f"[( ]{job}: .*`snakemake --cores 4 reports/table1.md`"):
-                    refuse_stale(made)
+                    refuse_stale_results(made)
                 path.write_bytes(before)
     other = made.model_copy(update={"evaluation": made.evaluation.model_copy(update={"neighbours": 9})})
     with pytest.raises(VlacError, match="probe 0: its parameters have changed"):
-        refuse_stale(other)
+        refuse_stale_results(other)
 
 
 def test_the_table_is_refused_after_a_change_of_code(made: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(depends, "code_hash", lambda *modules, without: "other")
     with pytest.raises(VlacError, match="download: its code has changed"):
-        refuse_stale(made)
+        refuse_stale_results(made)
 
 
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 def test_the_command_that_a_refusal_prints_mends_it(engine: str, tmp_path: Path) -> None:
-    project = Project.make(tmp_path)
-    project.change("models", to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}})
-    project.change("seeds", to=[0])
-    project.change("probe", "seeds", to=[0])
+    project = Project.make(tmp_path).with_one_seed("gmdgm")
     run_all = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
     project.run(*run_all[engine])
     table = (tmp_path / "reports/table1.md").read_bytes()

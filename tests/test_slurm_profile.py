@@ -15,7 +15,7 @@ Asked = dict[str, dict[str, str]]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = Project.make(tmp_path)
-    made.change("models", to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}})
+    made.change("models", to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}, "pixels": {"kind": "kmeans", "K": 9}})
     made.change("training", "threads", to=3)
     for rules in (tmp_path / "workflow/rules").glob("*.smk"):  # in the place of a message a dry run shows the resources
         rules.write_text(re.sub(r"    message:\n.*\n", "", rules.read_text()))
@@ -37,13 +37,14 @@ def asked(project: Project, *options: str) -> Asked:
 def test_every_job_says_what_it_needs(device: str, cards: str, project: Project) -> None:
     project.change("training", "device", to=device)
     jobs = asked(project)
-    assert len(jobs) == 15
+    assert len(jobs) == 22
     for command, needs in jobs.items():
         stage = command.split()[0]
         assert int(needs["mem_mb"]) >= 500, command
         assert 10 <= int(needs["runtime"]) <= 24 * 60, command
         assert needs["threads"] == ("3" if stage in (*HEAVY, "figures") else "1"), command
-        assert needs.get("gpu", "0") == (cards if stage in HEAVY else "0"), command
+        on_card = stage in HEAVY and "pixels" not in command
+        assert needs.get("gpu", "0") == (cards if on_card else "0"), command
 
 
 def test_memory_grows_with_the_images(project: Project) -> None:

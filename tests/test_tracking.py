@@ -20,9 +20,10 @@ from view_dump import dump
 
 from vlac import cli, tracking
 from vlac.errors import VlacError
-from vlac.files import sha256, write_csv, write_text
+from vlac.files import sha256, write_text
 from vlac.params.load import load_params
-from vlac.search.jobs import TRIAL
+from vlac.search.params import TRIAL
+from vlac.tables import write_csv
 from vlac.tracking import live, store
 from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import STAGES, Job, jobs
@@ -314,6 +315,6 @@ def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(folder: Pa
 
 def test_processes_that_start_at_once_share_a_fresh_store(folder: Path) -> None:
     Path("mlflow.db").unlink()
-    with SPAWN.Pool(3) as pool:
-        assert not any(pool.starmap(train_in, [(folder, seed) for seed in range(3)], chunksize=1))
-    assert [len(run["points"]["train/elbo"]) for run in dump(folder).values()] == [2] * 3
+    with SPAWN.Pool(2) as pool:
+        assert not any(pool.starmap(train_in, [(folder, seed) for seed in range(2)], chunksize=1))
+    assert [len(run["points"]["train/elbo"]) for run in dump(folder).values()] == [2] * 2

@@ -58,7 +58,7 @@ def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_
     process.send_signal(signal.SIGTERM)
     rest = process.communicate()[1]
     assert process.returncode == 143
-    assert rest.endswith("interrupted: the same command continues, from the last checkpoint if there is one.\n")
+    assert rest.endswith("interrupted: the same command resumes, from the last checkpoint if there is one.\n")
     assert "Traceback" not in rest
 
     process = start(*EAGER)

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, _Terminated) as stop:
-        print("interrupted: the same command continues, from the last checkpoint if there is one.", file=sys.stderr)
+        print("interrupted: the same command resumes, from the last checkpoint if there is one.", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:
         # Whoever read our output has seen enough, as in `vlac plan | head`.
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("requests", lambda options: write_requests(load_params()))
     add("track", _track)
     working = add("work", _work)
-    working.add_argument("--minutes", type=float, help="stop after so long; the same command continues")
+    working.add_argument("--minutes", type=float, help="stop after so long; the same command resumes")
     working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
     return parser
 
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 def _asked(searches: bool) -> Iterator[tuple[Job, Asked]]:
     """Yield every job of params.yaml, or of search.yaml, with its parameters, in an order in which they can run."""
     if searches:
-        from vlac.search.jobs import search_jobs
+        from vlac.search.params import search_jobs
 
         yield from search_jobs()
     else:
@@ -129,27 +129,26 @@ def _asked(searches: bool) -> Iterator[tuple[Job, Asked]]:
 def _run_stage(options: argparse.Namespace) -> None:
     of_search = options.command in ("trial", "search")
     every = list(_asked(of_search))
-    of_command = {job: params for job, params in every if (job.stage.command or job.stage.name) == options.command}
+    of_command = {job: params for job, params in every if job.stage.command == options.command}
     job = next((job for job in of_command if (job.model, job.seed) == (options.model, options.seed)), None)
     if job is None:
-        listed = ", ".join(sorted(each.command.split(maxsplit=4)[4] for each in of_command))
         file = "search.yaml" if of_search else "params.yaml"
-        raise VlacError(f"{file} lists no such job of `{options.command}`.", f"It lists {listed}.")
+        seeds = [str(each.seed) for each in of_command if each.model == options.model]
+        named = f"seeds {', '.join(seeds)}" if seeds else f"models {', '.join({each.model: 0 for each in of_command})}"
+        raise VlacError(f"{file} lists no such job of `{options.command}`.", f"It lists the {named}.")
     params = of_command[job]
     stage = getattr(importlib.import_module(job.stage.module), job.stage.module.rpartition(".")[2])
+
+    from vlac import tracking
 
     def work(job: Job, view: Any, origin: Origin) -> None:
         if not job.stage.trains:
             stage(job, view, origin)
-            return
-        from vlac import tracking
-
-        with tracking.training(job, params) as live:
-            stage(job, view, origin, live)
+        else:
+            with tracking.training(job, params) as live:
+                stage(job, view, origin, live)
 
     def after() -> None:
-        from vlac import tracking
-
         tracking.publish(job, every)
         if job.stage.trains:
             # The checkpoint goes last: an engine deletes the outputs of a job that is interrupted while it publishes.

@@ -1,34 +1,27 @@
-"""Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes."""
+"""Atomic, reproducible files: a reader sees the old bytes or the new bytes, and equal content has equal bytes.
 
-import csv
+A file that cannot be written or read, is missing or damaged raises VlacError, which names it and says what to do.
+"""
+
 import errno
 import glob
 import hashlib
-import io
 import json
-import math
-import numbers
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from vlac.errors import VlacError, one_line
-
-if TYPE_CHECKING:
-    import pandas as pd  # costs half a second, which every call of an engine would pay
 
 Content = TypeVar("Content")
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete.
-
-    Raises:
-        VlacError: the file cannot be written (disk full, read-only folder); `path` is left as it was.
-    """
+    """Open a temporary file beside `path` for binary writing, and rename it to `path` once it is complete."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,11 +37,15 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
 
 
-def remove_leftovers(path: Path) -> None:
-    """Delete what processes that were killed while they wrote `path` have left beside it; nobody may be writing it."""
+def remove_leftovers(path: Path, older: float = 0.0) -> None:
+    """Delete what processes that were killed while they wrote `path` have left beside it, if so many seconds ago.
+
+    Nobody else may be writing `path`, or not for so long.
+    """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError):
-            left.unlink()
+            if time.time() - left.stat().st_mtime >= older:
+                left.unlink()
 
 
 def reason(error: OSError) -> str:
@@ -77,76 +74,18 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, json_bytes(content))
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Collection[str] = ()) -> None:
-    """Write rows as CSV, atomically: floats with six significant digits, None and NaN empty, `\\n` line ends.
-
-    Args:
-        path: the file.
-        rows: values by column; a row may lack some.
-        columns: the columns in order; without them, those of the rows in the order of their first appearance.
-    """
-    rows = list(rows)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    columns = columns or dict.fromkeys(name for row in rows for name in row)
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
-    write_text(path, buffer.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
-        return value
-    return "" if value != value else f"{value:.6g}"
-
-
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        VlacError: the file is missing, unreadable or no JSON.
-    """
-    return _read(path, lambda: json.loads(path.read_text()))
+    """Return the content of a JSON file."""
+    return parsed(path, lambda: json.loads(path.read_text()))
 
 
-def read_csv(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
-    """Return the content of a CSV file that holds numbers, but for the columns named in `text`.
-
-    Raises:
-        VlacError: the file is missing, unreadable or no CSV, or a number is none.
-    """
-    import pandas as pd
-
-    table = _read(path, lambda: pd.read_csv(path))
-    for name, column in table.items():
-        if name not in text and not pd.api.types.is_numeric_dtype(column) and len(column):
-            raise VlacError(f"{path} is damaged (its column {name} is no numbers).", "Delete it and rerun its stage.")
-    return table
-
-
-def read_rows(path: Path, text: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Return the rows of a CSV file as `read_csv`, by column, an empty number as NaN; without pandas' half a second.
-
-    Raises:
-        VlacError: the file is missing, unreadable or no CSV, or a number is none.
-    """
-
-    def parse() -> list[dict[str, Any]]:
-        header, *lines = csv.reader(path.read_text().splitlines())
-        return [
-            {name: cell if name in text else float(cell or math.nan) for name, cell in zip(header, line, strict=True)}
-            for line in lines
-        ]
-
-    return _read(path, parse)
-
-
-def _read(path: Path, parse: Callable[[], Content]) -> Content:
+def parsed(path: Path, parse: Callable[[], Content]) -> Content:
+    """Return what `parse` makes of the file at `path`."""
     try:
         return parse()
     except FileNotFoundError:
         raise VlacError(f"{path} is missing.", "Run its stage: `python -m vlac plan` lists them.") from None
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run its stage again.") from None
 
 
@@ -154,9 +93,6 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, or of the names and bytes of a folder's files, in hexadecimal.
 
     Hidden files of a folder do not count: Snakemake leaves one there.
-
-    Raises:
-        VlacError: the file is missing or unreadable.
     """
     if path.is_dir():
         files = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]

@@ -52,15 +52,8 @@ class Style:
 def render(count: int, seed: int, style: Style = Style()) -> Split:
     """Render `count` images; equal arguments give equal images, and a smaller count gives the first of a larger one.
 
-    Every 1,000 images hold each digit 100 times.
-
-    Args:
-        count: number of images, at least 1.
-        seed: non-negative; different seeds give unrelated images.
-        style: the ranges of the nuisances.
-
-    Raises:
-        VlacError: a font that matplotlib ships cannot be read.
+    Every 1,000 images hold each digit 100 times. `count` is at least 1; different seeds, which are not negative, give
+    unrelated images.
     """
     glyphs = rasterise()
     low, high = style.blur[0] / style.height[1], style.blur[1] / style.height[0]

@@ -38,11 +38,7 @@ class Glyphs:
 
 
 def rasterise(folder: Path | None = None) -> Glyphs:
-    """Draw every digit of every font once; None for the `folder` of the .ttf files takes that of matplotlib.
-
-    Raises:
-        VlacError: a font file is missing or unreadable.
-    """
+    """Draw every digit of every font once; None for the `folder` of the .ttf files takes that of matplotlib."""
     folder = folder or Path(get_data_path()) / "fonts" / "ttf"
     masks, widths = zip(*(_font(folder / f"{name}.ttf") for names in TYPEFACES.values() for name in names), strict=True)
     ends = np.cumsum([len(names) for names in TYPEFACES.values()])

@@ -19,8 +19,7 @@ HOLDOUT_SEED = 0
 class Split:
     """Images with their digit labels and known factors.
 
-    Raises:
-        VlacError: an array has another shape or dtype, or a value lies outside its names.
+    Raises VlacError if an array has another shape or dtype, or a value lies outside its names.
     """
 
     images: np.ndarray  # uint8 (N, 32, 32, 3), RGB, rows from the top
@@ -45,11 +44,7 @@ class Split:
         return len(self.images)
 
     def save(self, path: Path) -> None:
-        """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes.
-
-        Raises:
-            VlacError: the file cannot be written.
-        """
+        """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes."""
         arrays = {"images": self.images}
         for name in sorted(self.factors):
             arrays |= {f"factor_{name}": self.factors[name], f"values_{name}": np.array(self.factor_values[name])}
@@ -59,11 +54,7 @@ class Split:
 
     @classmethod
     def load(cls, path: Path) -> "Split":
-        """Return the split that `save` wrote.
-
-        Raises:
-            VlacError: the file is missing, damaged or something else.
-        """
+        """Return the split that `save` wrote; raise VlacError if the file is missing, damaged or something else."""
         if not path.exists():
             raise VlacError(f"{path} is missing.", "Run `python -m vlac prepare` to make it.")
         try:
@@ -88,8 +79,7 @@ def from_labels(images: np.ndarray, labels: np.ndarray) -> Split:
 def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of `count` held-out training images and those of the others, both int64, of `images` in all.
 
-    Raises:
-        VlacError: the hold-out is not smaller than the split.
+    Raises VlacError if there are no others.
     """
     if count >= images:
         raise VlacError(f"The hold-out is {count} images, but there are only {images} training images.", "Lower it.")

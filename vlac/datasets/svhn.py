@@ -23,17 +23,21 @@ class Dataset(base.Dataset):
 
     def fetch(self) -> list[base.File]:
         """Download or find the files of all splits."""
-        from vlac.data.mat import describe
-        from vlac.data.svhn import locate
+        import pooch
+
+        from vlac.data.svhn import OFFICIAL, locate, read_mat
 
         splits = [*self.data.train_split.split("+"), "test"]
         paths = locate(os.environ.get(ENVIRONMENT) or self.data.path, splits, self.folder)
-        return [base.File.of(split, path, *describe(split, path)) for split, path in paths.items()]
+        return [
+            base.File.of(split, path, len(read_mat(path)[1]), pooch.file_hash(path, alg="md5") == OFFICIAL[split])
+            for split, path in paths.items()
+        ]
 
     def read(self, file: base.File) -> Split:
         """Return a split, whose one known factor is the digit."""
-        from vlac.data.mat import read_mat
         from vlac.data.split import from_labels
+        from vlac.data.svhn import read_mat
 
         return from_labels(*read_mat(Path(file.path)))
 

@@ -10,12 +10,6 @@ from vlac.evaluation.metrics import Labels
 
 Points = NDArray[np.floating[Any]]
 
-BLOCK = 250
-"""Codes that are compared with all fit codes at a time."""
-
-GROUP = 16
-"""Fit codes of a group, of which only the nearest is compared at first."""
-
 
 def refuse_non_finite(codes: Points) -> None:
     """Raise VlacError if the codes hold NaN or infinity."""
@@ -50,22 +44,9 @@ def nearest_neighbours(fit_codes: Points, fit_labels: Labels, codes: Points, nei
     Returns:
         Integers (M,) or (M, F).
     """
-    count, groups = min(neighbours, len(fit_codes)), -(-len(fit_codes) // GROUP)
-    # |fit|^2 - 2 code . fit orders as the distance does; rows that fill up the last group are infinitely far away.
-    fit = np.zeros((GROUP * groups, fit_codes.shape[1] + 1))
-    fit[:, -1] = np.inf
-    fit[: len(fit_codes)] = np.c_[-2.0 * fit_codes, np.square(fit_codes).sum(axis=1)]
-    table = fit_labels.reshape(len(fit_labels), -1)
-    labels = np.arange(table.max() + 1)
-    predicted = []
-    for start in range(0, len(codes), BLOCK):
-        block = codes[start : start + BLOCK]
-        distance = np.c_[block, np.ones(len(block))] @ fit.T
-        # The nearest rows are in those groups whose own nearest rows are nearest.
-        nearest = distance.reshape(len(block), GROUP, groups).min(axis=1)
-        chosen = np.argpartition(nearest, min(count, groups) - 1, axis=1)[:, :count]
-        rows = (chosen[:, None] + groups * np.arange(GROUP)[:, None]).reshape(len(block), -1)
-        best = np.argpartition(np.take_along_axis(distance, rows, 1), count - 1, axis=1)[:, :count]
-        votes = table[np.take_along_axis(rows, best, 1)]
-        predicted.append((votes[..., None] == labels).sum(axis=1).argmax(axis=-1))
-    return np.concatenate(predicted).reshape(len(codes), *fit_labels.shape[1:])
+    from scipy.spatial import KDTree
+
+    _, nearest = KDTree(fit_codes).query(codes, range(1, 1 + min(neighbours, len(fit_codes))))
+    votes = fit_labels[nearest]
+    labels = np.arange(fit_labels.max() + 1)
+    return (votes[..., None] == labels).sum(axis=1).argmax(axis=-1)

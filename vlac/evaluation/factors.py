@@ -46,24 +46,19 @@ def rung_factor_matrix(
     test_table = np.stack([test_factors[name] for name in names], axis=1)
     fit_chosen = generator.permutation(len(fit_table))[:fit_limit]
     test_chosen = generator.permutation(len(test_table))[:test_limit]
-    rows: list[dict[str, Any]] = []
-
-    def add(rung: int, factor: str, measure: str, value: float) -> None:
-        rows.append({"rung": rung, "factor": factor, "measure": measure, "value": value})
-
+    rows = []
     for rung in sorted({*test_means, *test_y}):
-        hits = None
+        of: dict[str, list[float]] = {}
+        if rung in test_y:
+            of["nmi"] = [nmi(test_y[rung], factor) for factor in test_factors.values()]
         if rung in test_means:
             refuse_non_finite(fit_means[rung])
             refuse_non_finite(test_means[rung])
             fit, codes = fit_means[rung][fit_chosen], test_means[rung][test_chosen]
-            hits = (_vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]).mean(axis=0)
+            hits = _vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]
+            of |= {"knn": hits.mean(axis=0).tolist(), "chance": [chance(factor) for factor in test_factors.values()]}
         for index, name in enumerate(names):
-            if rung in test_y:
-                add(rung, name, "nmi", nmi(test_y[rung], test_factors[name]))
-            if hits is not None:
-                add(rung, name, "knn", float(hits[index]))
-                add(rung, name, "chance", chance(test_factors[name]))
+            rows += [{"rung": rung, "factor": name, "measure": each, "value": of[each][index]} for each in of]
     return rows
 
 

@@ -62,31 +62,23 @@ def nmi(y: Labels, t: Labels) -> float:
     It is 1 where neither splits the images.
     """
     joint = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1) / y.size
-    p_y, p_t = joint.sum(axis=1), joint.sum(axis=0)
-    row, column = np.nonzero(joint)
-    p = joint[row, column]
-    information = float(p @ (np.log(p) - np.log(p_y[row]) - np.log(p_t[column])))
-    mean_entropy = (_entropy(p_y) + _entropy(p_t)) / 2
-    return max(0.0, information) / mean_entropy if mean_entropy else 1.0
+    of_both, of_y, of_t = (_entropy(p[p > 0]) for p in (joint, joint.sum(axis=1), joint.sum(axis=0)))
+    return max(0.0, of_y + of_t - of_both) / ((of_y + of_t) / 2) if of_y + of_t else 1.0
 
 
 def _entropy(p: NDArray[np.float64]) -> float:
-    return float(-(p[p > 0] @ np.log(p[p > 0])))
+    return float(-(p @ np.log(p)))
 
 
 def ari(y: Labels, t: Labels) -> float:
     """Return the Rand index of `y` and `t` adjusted for chance: 1 for equal partitions, about 0 for random ones."""
     counts = contingency(y, t, int(y.max()) + 1, int(t.max()) + 1)
     # Pairs of images that are together in both, in y and in t, of all; exact, as Python's integers are.
-    both, in_y, in_t = (_pairs(each) for each in (counts, counts.sum(axis=1), counts.sum(axis=0)))
-    every = _pairs(np.array([y.size]))
+    sizes = counts, counts.sum(axis=1), counts.sum(axis=0), np.array(y.size)
+    both, in_y, in_t, every = (int((n * (n - 1) // 2).sum()) for n in sizes)
     if both == in_y == in_t:
         return 1.0
     return 2 * (both * every - in_y * in_t) / ((in_y + in_t) * every - 2 * in_y * in_t)
-
-
-def _pairs(sizes: NDArray[np.int64]) -> int:
-    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def clusters_in_use(y: Labels) -> int:

@@ -19,7 +19,11 @@ from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURES = ("knn", "linear", "gmm_purity", "kmeans_purity")
+MEASURES = {"knn": "kNN", "linear": "linear", "gmm_purity": "GMM purity", "kmeans_purity": "k-means purity"}
+"""What a rung's codes are measured by, and what the reports call it."""
+
+OF_CLUSTERS = {"y_purity": "Purity of y", "y_nmi": "NMI of y", "clusters_in_use": "In use"}
+"""What a search measures a rung's own clusters by."""
 
 
 def probe_codes(
@@ -88,8 +92,7 @@ def best_rung(scores: pd.DataFrame) -> int:
 
     That is what VLAC does with the rung. Equal means go to the deeper rung, where the paper expects digit identity.
 
-    Raises:
-        VlacError: no rows, an unscored row, or rungs that were not all probed with the same seeds.
+    Raises VlacError for no rows, an unscored row, or rungs that were not all probed with the same seeds.
     """
     probed = scores.pivot_table(index="rung", columns="seed", values="gmm_purity", aggfunc="count", dropna=False)
     if probed.empty or not (probed == 1).to_numpy().all():

@@ -70,7 +70,11 @@ class Method(ABC):
     Settings: ClassVar[type[Settings]] = Settings
 
     sections: ClassVar[tuple[str, ...]] = ()
-    """Keys of params.yaml that the training reads beside the model's own: a change of any other retrains nothing."""
+    """Keys of params.yaml that the training reads beside the model's own: a change of any other retrains nothing.
+
+    `fit` and `protocol` may read all of them. Of them, `encode` and `clusterings` may read `training.threads` and
+    `training.device`, `draw` the threads alone, and `label` and `K` none: they know the settings and `rung`.
+    """
 
     needs_rung: ClassVar[bool] = False
     """Whether the method is built around the rung that carries the digit (`digit_rung`)."""
@@ -108,7 +112,7 @@ class Method(ABC):
     @property
     @abstractmethod
     def K(self) -> dict[int, int]:
-        """Clusters of every rung that has a mixture, by rung."""
+        """Clusters of every rung that has a mixture, by rung; known before `fit`."""
 
     @property
     def main_rung(self) -> int:
@@ -127,11 +131,14 @@ class Method(ABC):
 
     @abstractmethod
     def label(self) -> str:
-        """Return what the row of the table is called, K included."""
+        """Return what the row of the table is called, K included; asked of methods that are not trained, too."""
 
     @abstractmethod
     def protocol(self) -> list[str]:
-        """Return sentences on how the method learns, for the table's notes; equal ones appear once."""
+        """Return sentences on how the method learns, for the table's notes; equal ones appear once.
+
+        As the label, of a method that need not be trained.
+        """
 
     def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
         """Draw the trained method's figures into `folder` as PNG files, given test images and the epochs' rows.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from vlac.errors import VlacError
 from vlac.methods import base
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Method(base.Method):
         """Fit the centres by Lloyd's algorithm, from one k-means++ start."""
         from sklearn.cluster import KMeans
 
+        if len(images) < self.settings.K:
+            raise VlacError(f"K is {self.settings.K}, but there are only {len(images)} training images.", "Lower it.")
         self.centres = KMeans(self.settings.K, n_init=1, random_state=seed).fit(pixels(images)).cluster_centers_
         return []
 

@@ -74,16 +74,15 @@ def read_yaml(path: Path) -> tuple[Any, Lines]:
         raise VlacError(one_line(f"{path} is not valid YAML{where}: {problem}."), "Correct it and run again.") from None
 
 
-def validate(schema: type[Validated], content: Any, path: Path, lines: Lines) -> Validated:
-    """Return `content` as an instance of `schema`; `lines` maps each key's location to its line in `path`.
+def validate(schema: type[Validated], content: Any, name: object, lines: Lines | None = None) -> Validated:
+    """Return `content` as an instance of `schema`; `name` is its file's, `lines` the line there of each key's location.
 
-    Raises:
-        VlacError: a value is not what the schema allows.
+    Raises VlacError if a value is not what the schema allows.
     """
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        raise VlacError(one_line(_explain(error, schema, path, lines)), "Correct it and run again.") from None
+        raise VlacError(one_line(_explain(error, schema, name, lines or {})), "Correct it and run again.") from None
 
 
 def _note_lines(node: Any, location: Location, lines: Lines) -> None:
@@ -99,7 +98,7 @@ def _note_lines(node: Any, location: Location, lines: Lines) -> None:
             _note_lines(value, (*location, index), lines)
 
 
-def _explain(error: ValidationError, schema: type[Section], path: Path, lines: Lines) -> str:
+def _explain(error: ValidationError, schema: type[Section], file: object, lines: Lines) -> str:
     """Return one sentence for the first problem that pydantic found."""
     problems = error.errors(include_url=False)
     # An unknown key explains the missing one beside it, so it goes first.
@@ -115,7 +114,7 @@ def _explain(error: ValidationError, schema: type[Section], path: Path, lines: L
     elif kind == "missing":
         location = (*location, first["loc"][-1])
     line = lines.get(location) or lines.get(location[:-1])
-    where = f"{path}, line {line}: " if line else f"{path}: "
+    where = f"{file}, line {line}: " if line else f"{file}: "
     name = ".".join(map(str, location)) or "the file"
     match kind:
         case "union_tag_invalid":

@@ -4,9 +4,8 @@ matplotlib draws them with fixed settings, no backend and no dates.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +63,6 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
     """Open an empty figure of `width` x `height` inches, and write it to `path` as a PNG when the block ends.
 
     The user's matplotlib settings neither enter the picture nor are changed. Nothing is written after an error.
-
-    Raises:
-        VlacError: the file cannot be written.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -82,64 +78,54 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
     write_bytes(path, buffer.getvalue())
 
 
-@dataclass(frozen=True)
-class Page:
-    """An open page of `width` x `height` pixels."""
+def show(figure: Figure, images: np.ndarray, x: int, y: int) -> None:
+    """Draw a grid of images, uint8 (rows, columns, 32, 32, 3), its top left corner x, y pixels from the figure's."""
+    rows, columns = images.shape[:2]
+    shown = np.rint(np.arange(256) * (LEVELS - 1) / 255) * 255 / (LEVELS - 1)
+    zoomed = np.rint(shown).astype(np.uint8)[images].repeat(ZOOM, 2).repeat(ZOOM, 3)
+    cells = np.pad(zoomed, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
+    # figimage puts pixel on pixel; its origin is the bottom left corner.
+    grid = cells.swapaxes(1, 2).reshape(rows * CELL, columns * CELL, 3)
+    figure.figimage(grid, x, int(figure.bbox.height) - y - len(grid))
 
-    figure: Figure
-    width: int
-    height: int
 
-    def sheet(self, images: np.ndarray, x: int, y: int) -> None:
-        """Draw a grid of images, uint8 (rows, columns, 32, 32, 3), with its top left corner at x, y."""
-        rows, columns = images.shape[:2]
-        shown = np.rint(np.arange(256) * (LEVELS - 1) / 255) * 255 / (LEVELS - 1)
-        zoomed = np.rint(shown).astype(np.uint8)[images].repeat(ZOOM, 2).repeat(ZOOM, 3)
-        grid = np.full((rows * CELL - GAP, columns * CELL - GAP, 3), 255, np.uint8)
-        for row in range(rows):
-            for column in range(columns):
-                top, left = row * CELL, column * CELL
-                grid[top : top + 32 * ZOOM, left : left + 32 * ZOOM] = zoomed[row, column]
-        # figimage puts pixel on pixel; its origin is the bottom left corner.
-        self.figure.figimage(grid, x, self.height - y - grid.shape[0])
-
-    def write(self, text: str, x: float, y: float, **style: Any) -> None:
-        """Write text whose top left corner, or other anchor given by `ha` and `va`, is at x, y."""
-        self.figure.text(x / self.width, 1 - y / self.height, text, **{"va": "top", "ha": "left"} | style)
-
-    def head(self, title: str, subtitle: str) -> None:
-        """Write the page's title and, under it in grey, what there is to see."""
-        self.write(title, MARGIN, 14, fontsize=12, weight="bold")
-        self.write(subtitle, MARGIN, 40, fontsize=9, color=GREY, linespacing=1.35)
+def write(figure: Figure, text: str, x: float, y: float, **style: Any) -> None:
+    """Write text whose top left corner, or other anchor given by `ha` and `va`, is x, y pixels from the figure's."""
+    figure.text(x / figure.bbox.width, 1 - y / figure.bbox.height, text, **{"va": "top", "ha": "left"} | style)
 
 
 @contextmanager
-def page(path: Path, width: int, height: int) -> Iterator[Page]:
-    """Open a page, and write it as a PNG when the block ends, as `canvas` does."""
+def page(path: Path, width: int, height: int, title: str, subtitle: str) -> Iterator[Figure]:
+    """Open a figure of so many pixels with its title and, under it in grey, what there is to see, as `canvas` does."""
     with canvas(path, width / DPI, height / DPI) as figure:
-        yield Page(figure, width, height)
+        write(figure, title, MARGIN, 14, fontsize=12, weight="bold")
+        write(figure, subtitle, MARGIN, 40, fontsize=9, color=GREY, linespacing=1.35)
+        yield figure
 
 
-def sheet_size(rows: int, columns: int) -> tuple[int, int]:
-    """Return width and height of a grid of images, in pixels."""
-    return columns * CELL - GAP, rows * CELL - GAP
+def stacked(images: np.ndarray, columns: Iterable[np.ndarray], rows: int) -> np.ndarray:
+    """Return a grid with a column for each array of indices into `images`, white below the last of them."""
+    chosen = list(columns)
+    grid = np.full((rows, len(chosen), *images.shape[1:]), 255, np.uint8)
+    for column, indices in enumerate(chosen):
+        grid[: len(indices[:rows]), column] = images[indices[:rows]]
+    return grid
 
 
 def draw_columns(title: str, subtitle: str, blocks: list[tuple[str, np.ndarray, list[str]]], path: Path) -> None:
     """Write a page of blocks, each (title, uint8 (rows, columns, 32, 32, 3), a label per column), broken into lines."""
-    line_height = LABEL + sheet_size(len(blocks[0][1]), 1)[1] + GAP
+    line_height = LABEL + len(blocks[0][1]) * CELL
     heights = [LABEL + -(-len(labels) // PER_LINE) * line_height + SPACE for _, _, labels in blocks]
     widest = min(PER_LINE, max(len(labels) for _, _, labels in blocks))
-    width = 2 * MARGIN + max(sheet_size(1, widest)[0], 720)
-    with page(path, width, HEAD + sum(heights) - SPACE + MARGIN) as sheet:
-        sheet.head(title, subtitle)
+    width = 2 * MARGIN + max(widest * CELL - GAP, 720)
+    with page(path, width, HEAD + sum(heights) - SPACE + MARGIN, title, subtitle) as figure:
         y = HEAD
         for (name, images, labels), height in zip(blocks, heights, strict=True):
-            sheet.write(name, MARGIN, y, fontsize=9)
+            write(figure, name, MARGIN, y, fontsize=9)
             for line, start in enumerate(range(0, len(labels), PER_LINE)):
                 top = y + LABEL + line * line_height
                 for column, label in enumerate(labels[start : start + PER_LINE]):
                     middle = MARGIN + column * CELL + (CELL - GAP) / 2
-                    sheet.write(label, middle, top + LABEL - 4, fontsize=7, ha="center", va="bottom", color=GREY)
-                sheet.sheet(images[:, start : start + PER_LINE], MARGIN, top + LABEL)
+                    write(figure, label, middle, top + LABEL - 4, fontsize=7, ha="center", va="bottom", color=GREY)
+                show(figure, images[:, start : start + PER_LINE], MARGIN, top + LABEL)
             y += height

@@ -9,6 +9,7 @@ from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, number, paragraph
 
 HEADS = ("Row", "minus row", "ACC", "95 % interval", "Welch p", "Holm", "permutation p", "Holm")
+ORDER = ("first", "second", "difference", "low", "high", "welch", "welch_holm", "permutation", "permutation_holm")
 ENOUGH = 0.05
 
 
@@ -20,11 +21,17 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
     seeds = min(map(len, scores.values()))
     if seeds < 2:
         return [head, paragraph("Not tested: with a single seed there is no spread to hold a difference against.")]
-    rows = []
-    for pair in differences(scores):
-        interval = " to ".join(map(number, pair.interval)) if pair.interval else "no spread"
-        ps = (pair.welch, pair.welch_holm, pair.permutation, pair.permutation_holm)
-        rows.append([pair.first, pair.second, number(pair.difference), interval, *map(_p, ps)])
+    pairs = differences(scores)
+    rows = [
+        [
+            first,
+            second,
+            number(difference),
+            "no spread" if low != low else f"{number(low)} to {number(high)}",
+            *map(_p, ps),
+        ]
+        for first, second, difference, low, high, *ps in pairs[list(ORDER)].itertuples(index=False)
+    ]
     text = (
         "Difference of the means over seeds; Welch's t-test and its interval, and the exact permutation test of the "
         f"same difference, both two-sided (empty for more than {PARTITIONS:,} partitions of the seeds). Holm: p "
@@ -37,20 +44,18 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
 
 def _caution(seeds: int) -> str:
     """Say how many seeds there are, and what so many can show."""
-    there = f"There are {seeds} seeds per row."
-    if least_p(seeds) > ENOUGH:
-        return (
-            f"{there} That says little: Welch's test then rests on a normal spread that {2 * seeds} numbers cannot "
-            "check, and the permutation test, which assumes none, cannot give a p below "
-            f"{least_p(seeds):.3f} even for rows that do not overlap. A large p is no evidence that two rows are equal."
-        )
-    return f"{there} The permutation test cannot give a p below {least_p(seeds):.2g}."
+    there, least = f"There are {seeds} seeds per row.", least_p(seeds)
+    if least <= ENOUGH:
+        return f"{there} The permutation test cannot give a p below {least:.2g}."
+    return (
+        f"{there} That says little: the permutation test cannot give a p below {least:.3f} even for rows that do not "
+        "overlap, and Welch's test rests on a normal spread that so few numbers cannot check. A large p is no evidence "
+        "that two rows are equal."
+    )
 
 
-def _p(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "< 0.001" if value < 0.001 else number(value)
+def _p(value: float) -> str:
+    return "" if value != value else "< 0.001" if value < 0.001 else number(value)
 
 
 def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
@@ -77,19 +82,17 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
 
 def _matrix(factors: pd.DataFrame) -> str:
     names = sorted(factors["factor"].unique(), key=lambda name: (name != "digit", name))
-    means = factors.groupby(["measure", "rung", "factor"])["value"].mean().unstack("factor")[names]
-    floor, rows = means.loc[["chance"]].to_numpy() if "chance" in means.index.levels[0] else [], []
+    # Rounded as printed: of two rungs that look equal both are marked as best, or neither.
+    means = factors.pivot_table("value", ["measure", "rung"], "factor")[names].round(3)
+    of = {str(measure): table.droplevel("measure") for measure, table in means.groupby("measure")}
     heads = [name.replace("_", " ") for name in names]
-    if len(floor):
-        heads = [f"{head} ({number(chance)})" for head, chance in zip(heads, floor[0], strict=True)]
-        knn = means.loc["knn"]
-        # Compared as printed: two rungs that look equal are both marked, or neither.
-        best = knn.round(3).max()
-        for rung, values in knn.iterrows():
-            bold = ["**" if len(knn) > 1 and round(values[name], 3) == best[name] else "" for name in names]
-            cells = [f"{mark}{number(values[name])}{mark}" for mark, name in zip(bold, names, strict=True)]
-            rows.append([f"z_{rung}, kNN accuracy", *cells])
-    if "nmi" in means.index.levels[0]:
-        for rung, values in means.loc["nmi"].iterrows():
-            rows.append([f"y_{rung}, NMI", *(number(values[name]) for name in names)])
+    if "chance" in of:
+        heads = [f"{head} ({number(floor)})" for head, floor in zip(heads, of["chance"].iloc[0], strict=True)]
+    rows = []
+    for measure, label in (("knn", "z_{}, kNN accuracy"), ("nmi", "y_{}, NMI")):
+        table = of.get(measure, means[:0])
+        best = table.eq(table.max()) & (measure == "knn") & (len(table) > 1)
+        for rung in table.index:
+            cells = zip(table.loc[rung], best.loc[rung], strict=True)
+            rows.append([label.format(rung), *(f"**{number(v)}**" if bold else number(v) for v, bold in cells)])
     return aligned(["", *heads], rows)

@@ -8,15 +8,13 @@ from torch import Tensor
 
 from vlac.methods.base import Codes
 from vlac.models.ladder import Ladder
-from vlac.reporting.canvas import CELL, HEAD, LABEL, MARGIN, SPACE, draw_columns, page, sheet_size
+from vlac.reporting.canvas import CELL, GAP, HEAD, LABEL, MARGIN, SPACE, draw_columns, page, show, stacked, write
 
 SAMPLES = (5, 8)
 """Rows and columns of samples for each rung of Figure 2."""
 
 PER_CLUSTER = 4
 """Samples, or test images, shown of each cluster."""
-
-WHITE = np.full((32, 32, 3), 255, np.uint8)
 
 
 @torch.no_grad()
@@ -39,15 +37,13 @@ def draw_figures(model: Ladder, codes: Codes, images: np.ndarray, title: str, se
 def draw_nearest(
     images: np.ndarray, y: np.ndarray, distance: np.ndarray, K: int, name: str, how: str, title: str, path: Path
 ) -> None:
-    """Write a column of images for each cluster in use, those of least distance on top.
+    """Write a column of images, uint8 (N, 32, 32, 3), for each cluster in use, those of least distance on top.
 
-    Args:
-        images, y, distance: uint8 (N, 32, 32, 3); the cluster of each, integers (N,); how far it is from the centre of
-            its cluster, float (N,).
-        name, how, title: what the clusters are, what the distance is, and which model and seed.
+    `y` and `distance`, (N,), are the cluster of each and how far it is from that one's centre; `name`, `how` and
+    `title` say what the clusters are, what the distance is, and which model and seed.
     """
     nearest = nearest_images(y, distance, K, PER_CLUSTER)
-    cells = np.stack([np.stack([*images[own], *[WHITE] * (PER_CLUSTER - len(own))]) for own in nearest.values()], 1)
+    cells = stacked(images, nearest.values(), PER_CLUSTER)
     block = (f"{name}, {len(nearest)} of {K} in use", cells, _shares(y, np.array(list(nearest))))
     subtitle = f"One column per cluster: {how}.\nAbove each column: cluster · share of test images in it. {title}"
     draw_columns("Test images of each cluster", subtitle, [block], path)
@@ -90,28 +86,27 @@ def _manipulation(
     generator = torch.Generator().manual_seed(seed)
     rows, columns = SAMPLES
     count = rows * columns
-    panel_width, panel_height = sheet_size(rows, columns)
     across = min(2, len(model.rungs))
     down = -(-len(model.rungs) // across)
-    beside = CELL + SPACE
-    width = MARGIN + beside + across * (panel_width + SPACE) - SPACE + MARGIN
-    height = HEAD + down * (LABEL + panel_height + SPACE) - SPACE + MARGIN
-    with page(path, width, height) as sheet:
-        subtitle = "In each panel the $z_\\ell$ of one rung is sampled from its prior, and every other $z$ stays fixed."
-        sheet.head("One datapoint, one rung varied at a time", f"{subtitle}\nFigure 2 of the paper. {title}")
+    panel_width, panel_height, beside = columns * CELL - GAP + SPACE, LABEL + rows * CELL - GAP + SPACE, CELL + SPACE
+    width, height = MARGIN + beside + across * panel_width - SPACE + MARGIN, HEAD + down * panel_height - SPACE + MARGIN
+    subtitle = (
+        "In each panel the $z_\\ell$ of one rung is sampled from its prior, and every other $z$ stays fixed.\n"
+        f"Figure 2 of the paper. {title}"
+    )
+    with page(path, width, height, "One datapoint, one rung varied at a time", subtitle) as figure:
         shown = ("datapoint", images[chosen]), ("decoded", _decode(model, datapoint)[0])
         for place, (name, image) in enumerate(shown):
             y = HEAD + place * (LABEL + CELL + SPACE // 2)
-            sheet.write(name, MARGIN, y, fontsize=9)
-            sheet.sheet(image[None, None], MARGIN, y + LABEL)
+            write(figure, name, MARGIN, y, fontsize=9)
+            show(figure, image[None, None], MARGIN, y + LABEL)
         for index, rung in enumerate(model.rungs):
-            x = MARGIN + beside + index % across * (panel_width + SPACE)
-            y = HEAD + index // across * (LABEL + panel_height + SPACE)
+            x, y = MARGIN + beside + index % across * panel_width, HEAD + index // across * panel_height
             z = {other: value.expand(count, -1) for other, value in datapoint.items()}
             z[rung] = model.prior(rung).sample(count, generator=generator)
             prior = f"$p(z_{rung})$, {model.K[rung]} components" if model.K[rung] > 1 else r"$\mathcal{N}(0, I)$"
-            sheet.write(f"rung {rung}:  $z_{rung} \\sim$ {prior}", x, y, fontsize=9)
-            sheet.sheet(_decode(model, z).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
+            write(figure, f"rung {rung}:  $z_{rung} \\sim$ {prior}", x, y, fontsize=9)
+            show(figure, _decode(model, z).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
 
 
 def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) -> None:

@@ -4,23 +4,15 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
+from tabulate import tabulate
 
 WIDTH = 110
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Return a table whose cells are padded to equal width; the first `left` columns are left-aligned, others right."""
-    widths = [max(3, *(len(row[column]) for row in [heads, *rows])) for column in range(len(heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "| " + " | ".join(padded) + " |"
-
-    rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    return "\n".join([line(heads), line(rule), *map(line, rows)])
+    sides = ["left"] * left + ["right"] * (len(heads) - left)
+    return tabulate(rows, heads, tablefmt="pipe", colalign=sides, disable_numparse=True)
 
 
 def paragraph(text: str) -> str:

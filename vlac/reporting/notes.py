@@ -36,12 +36,9 @@ def measures(params: Params) -> str:
 
 
 def notes(params: Params, files: list[File], labels: dict[str, str], methods: dict[str, Method], scores: Scores) -> str:
-    """Return the protocol as Markdown.
+    """Return the protocol as Markdown, of the `files` that source.json tells of.
 
-    Args:
-        files: what source.json tells of.
-        labels: the row label of every model, by its name in params.yaml, in the order of the table.
-        methods, scores: by the same names, the models, learnt or not, and their scores.
+    `labels` of rows, in the order of the table, `methods`, learnt or not, and `scores` are by the names in params.yaml.
     """
     quoted = [f"{row.label}: {row.note}" for row in TABLE_1 if row.note]
     return "\n\n".join(

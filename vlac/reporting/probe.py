@@ -7,22 +7,20 @@ import pandas as pd
 
 from vlac import __version__
 from vlac.datasets import datasets
+from vlac.evaluation.probing import MEASURES
 from vlac.files import write_text
 from vlac.params.schema import Params
 from vlac.reporting.canvas import canvas
 from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, paragraph
 
-MEASURES = {"knn": "kNN", "linear": "linear", "gmm_purity": "GMM purity", "kmeans_purity": "k-means purity"}
 COLOURS = ("#9aa5b1", "#cbd2d9", "#1f6f9f", "#8fbfdc")
 
 
 def write_probe_report(params: Params, scores: pd.DataFrame, answer: int, rung: int, folder: Path) -> None:
     """Write probe.md and probe.png.
 
-    Args:
-        scores: a row per probe seed and rung, columns seed, rung, knn, linear, gmm_purity, kmeans_purity, and chance,
-            the share of the hold-out's largest class.
-        answer, rung: the rung that the probe names, and the one that is used.
+    `scores` has a row per probe seed and rung: both, the measures, and chance, the share of the hold-out's largest
+    class. `answer` is the rung that the probe names, `rung` the one that is used.
     """
     write_text(folder / "probe.md", _report(params, scores, answer, rung))
     _chart(folder / "probe.png", scores, answer, rung)
@@ -75,18 +73,17 @@ def _chart(path: Path, scores: pd.DataFrame, answer: int, rung: int) -> None:
     means, stds = by_rung.mean(), by_rung.std()  # pandas' std has ddof = 1
     places = np.arange(len(means))
     with canvas(path, 7.2, 3.6) as figure:
-        axes = figure.add_axes((0.085, 0.14, 0.89, 0.68))
+        axes = figure.add_axes((0.085, 0.17, 0.89, 0.65))
         width = 0.8 / len(MEASURES)
         for index, (measure, label) in enumerate(MEASURES.items()):
             error = stds[measure] if stds[measure].notna().all() else None
             shifted = places + (index - (len(MEASURES) - 1) / 2) * width
             axes.bar(shifted, means[measure], 0.9 * width, yerr=error, label=label, color=COLOURS[index], capsize=2)
         axes.axhline(scores["chance"].mean(), color="black", linewidth=0.8, linestyle=":", label="chance")
-        names = []
-        for number in means.index:
-            marks = [text for text, which in (("probe's answer", answer), ("used", rung)) if which == number]
-            names.append(f"rung {number}" + (f"\n{', '.join(marks)}" if marks else ""))
-        axes.set_xticks(places, names)
+        marks = {
+            number: "\nprobe's answer" * (number == answer) + "\nused" * (number == rung) for number in means.index
+        }
+        axes.set_xticks(places, [f"rung {number}{mark}" for number, mark in marks.items()])
         axes.set_ylim(0, 1)
         axes.set_ylabel("accuracy on the hold-out")
         axes.grid(axis="y")

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from vlac import __version__
 from vlac.datasets import datasets
 from vlac.datasets.base import File, read_source
 from vlac.evaluation.metrics import METRICS, SHOWN
-from vlac.files import read_csv, write_csv, write_text
+from vlac.files import write_text
 from vlac.methods import kinds
 from vlac.methods.base import Method
 from vlac.params.schema import Params
@@ -19,30 +18,21 @@ from vlac.reporting.comparisons import differences_of_rows, rungs_against_factor
 from vlac.reporting.markdown import aligned, mean_std, paragraph
 from vlac.reporting.notes import measures, notes
 from vlac.reporting.published import TABLE_1
+from vlac.tables import read_csv, write_csv
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
-
-    Attributes:
-        published: the paper's number as printed, or "" for a model that the paper has not.
-        name: the model's name in params.yaml, or "" for a row that is only quoted and for a further clustering.
-        scores: one row per seed, None for a row that is only quoted.
-    """
+    """A row of the table."""
 
     label: str
-    published: str
-    name: str = ""
-    scores: pd.DataFrame | None = None
+    published: str  # the paper's number as printed; "" for a model that the paper has not
+    name: str = ""  # the model's name in params.yaml; "" for a row that is only quoted and for a further clustering
+    scores: pd.DataFrame | None = None  # a row per seed; None for a row that is only quoted
 
 
 def write_table(params: Params, root: Path = Path()) -> None:
-    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`.
-
-    Raises:
-        VlacError: a file is missing or damaged.
-    """
+    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`."""
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv") for name in names}
@@ -72,8 +62,8 @@ def write_table(params: Params, root: Path = Path()) -> None:
 def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
     """Return one model's results over all seeds."""
     folder = root / "results" / params.experiment / "evaluate" / name
-    parts = [read_csv(folder / str(seed) / file, ("factor", "measure")) for seed in params.seeds]
-    return pd.concat(parts, ignore_index=True)
+    files = [folder / str(seed) / file for seed in params.seeds]
+    return pd.DataFrame(row for path in files for row in read_csv(path, ("factor", "measure")))
 
 
 def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:
@@ -119,16 +109,16 @@ def _comparability(params: Params, files: list[File]) -> str:
 
 
 def _main_table(rows: list[Row]) -> str:
-    heads = ["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"]
     lines = []
     for row in rows:
-        published = row.published or "not in the paper"
+        line = [row.label, row.published or "not in the paper"]
         if row.scores is None:
-            lines.append([row.label, published, "quoted", *[""] * len(SHOWN)])
-            continue
-        cells = [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
-        lines.append([row.label, published, *cells, str(len(row.scores))])
-    return aligned(heads, lines)
+            line += ["quoted", *[""] * len(SHOWN)]
+        else:
+            line += [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
+            line += [str(len(row.scores))]
+        lines.append(line)
+    return aligned(["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines)
 
 
 def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
@@ -139,11 +129,10 @@ def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
         line: dict[str, object] = {"row": row.label, "published": row.published, "status": status, "model": row.name}
         line |= {"data": params.data.source, "experiment": params.experiment, "version": __version__}
         if row.scores is not None:
-            rung, images = row.scores["rung"].iloc[0], row.scores["images"].iloc[0]
-            line |= {"rung": rung, "seeds": len(row.scores), "test_images": images}
+            first = row.scores.iloc[0]
+            line |= {"rung": int(first["rung"]), "seeds": len(row.scores), "test_images": int(first["images"])}
             for metric in METRICS:
-                values = row.scores[metric.name]
-                line[f"{metric.name}_mean"] = float(np.mean(values))
-                line[f"{metric.name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+                values = row.scores[metric.name]  # whose std has ddof = 1, and is NaN of a single seed
+                line |= {f"{metric.name}_mean": values.mean(), f"{metric.name}_std": values.std()}
         lines.append(line)
     return lines

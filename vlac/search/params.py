@@ -1,9 +1,10 @@
-"""The schema of search.yaml: trials, the rule by which one of them is chosen, and the parameters of each.
+"""The schema of search.yaml: trials, the rule by which one of them is chosen, the parameters and the jobs of each.
 
 No key has a default, as in params.yaml.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -13,11 +14,13 @@ from pydantic import Field, model_validator
 
 from vlac.errors import VlacError
 from vlac.methods import kinds
-from vlac.params.load import Lines, load_params, read_yaml, validate
+from vlac.params.load import load_params, read_yaml, validate
 from vlac.params.schema import Params, Seeds
 from vlac.params.section import Fraction, Name, Positive, Section
+from vlac.params.view import Asked
+from vlac.workflow.jobs import Job, Stage, made
 
-SEARCH = Path("search.yaml")
+FILE = Path("search.yaml")
 
 SETTABLE = ("network", "likelihood", "mixture", "objective", "training", "digit_rung")
 """What a trial may change. How it is scored, and on which images, is the same for all."""
@@ -117,24 +120,23 @@ class TrialParams(Params):
 def load_search() -> tuple[Search, dict[str, TrialParams]]:
     """Return the validated search, and each trial's parameters by its name.
 
-    Raises:
-        VlacError: as `load_params`, for any of the files; or the base is for other data than params.yaml.
+    Raises VlacError as `load_params`, for any of the files, or if the base is for other data than params.yaml.
     """
-    content, lines = read_yaml(SEARCH)
-    search = validate(Search, content, SEARCH, lines)
+    content, lines = read_yaml(FILE)
+    search = validate(Search, content, FILE, lines)
     base, here = load_params(Path(search.base)), load_params()
     # Where the raw files lie does not matter, so that params.yaml may name a folder of its own.
     for key in ("source", "train_split", *(["digits"] if base.data.source == "digits" else [])):
         if getattr(here.data, key) != getattr(base.data, key):
             raise VlacError(
-                f"{SEARCH} rests on {search.base}, but data.{key} differs between that and params.yaml, from which the "
+                f"{FILE} rests on {search.base}, but data.{key} differs between that and params.yaml, from which the "
                 "images are made.",
-                f"`cp {search.base} params.yaml`, or give {SEARCH} another base.",
+                f"`cp {search.base} params.yaml`, or give {FILE} another base.",
             )
     base = base.model_copy(update={"experiment": here.experiment})
     return search, {
-        trial.name: validate(TrialParams, _values(search, trial, base), SEARCH, _lines(trial, index, lines))
-        for index, trial in enumerate(search.trials)
+        trial.name: validate(TrialParams, _values(search, trial, base), f"{FILE}, trial {trial.name}")
+        for trial in search.trials
     }
 
 
@@ -154,12 +156,34 @@ def _values(search: Search, trial: Trial, base: Params) -> dict[str, Any]:
     return values
 
 
-def _lines(trial: Trial, index: int, lines: Lines) -> Lines:
-    """Return the lines of search.yaml on which the values stand that `_values` puts into the base."""
-    here = ("trials", index)
-    at: Lines = {("data",): lines["holdout",], ("data", "holdout"): lines["holdout",], (): lines[here]}
-    moved: Any = {(*here, "set", key): tuple(key.split(".")) for key in trial.set}
-    for old, new in ({(*here, "model"): ("models", trial.name)} | moved).items():
-        at = {new[:length]: lines[old] for length in range(1, len(new))} | at
-        at |= {(*new, *place[len(old) :]): line for place, line in lines.items() if place[: len(old)] == old}
-    return at
+TRIAL = Stage(
+    name="trial",
+    inputs=("data/{data}/train.npz",),
+    outputs=("scores.csv", "history.csv"),
+    params=(
+        *("data.holdout", "digit_rung", "probe.K", "evaluation"),
+        # Not its text, nor the other trials: the words may be corrected.
+        *("rule.measure", "rule.base", "rule.lead"),
+    ),
+    over="trials",
+    trains=True,
+    module="vlac.search.trial",
+)
+
+SEARCH = Stage(
+    name="search",
+    inputs=(made("trial/{every_trial}/{every_seed}"),),
+    outputs=("reports/search.md", "reports/search.csv"),
+    params=tuple(Search.model_fields),
+    module="vlac.search.search",
+)
+
+
+def search_jobs() -> Iterator[tuple[Job, Asked]]:
+    """Yield the job of every trial and seed with its parameters, then the job that gathers them with the search."""
+    search, params = load_search()
+    experiment = f"search/{search.search}"
+    for trial in search.trials:
+        for seed in search.seeds:
+            yield Job(TRIAL, experiment, trial.name, seed), params[trial.name]
+    yield Job(SEARCH, experiment), search

@@ -1,34 +1,32 @@
-"""Stage search: gather the trials, apply the rule, report."""
+"""Stage search: gather the trials, apply the rule, and report: every trial, what was expected, what came out."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from vlac.errors import VlacError
-from vlac.files import read_csv
-from vlac.search.jobs import search_jobs
-from vlac.search.params import Search
-from vlac.search.report import write_search_report
+from vlac import __version__
+from vlac.evaluation.probing import MEASURES, OF_CLUSTERS
+from vlac.files import write_text
+from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, number, paragraph
+from vlac.search.params import Search, Trial, search_jobs
+from vlac.tables import read_csv, write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
-from vlac.workflow.stale import stale_jobs, told
+from vlac.workflow.stale import refuse_stale
+
+SHOWN = OF_CLUSTERS | MEASURES
 
 
 def search(job: Job, params: Search, origin: Origin) -> None:
-    """Refuse stale trials, apply the rule to the scores of the others, and report on all of them.
-
-    Raises:
-        VlacError: a trial is missing, stale or edited.
-    """
+    """Refuse stale trials, apply the rule to the scores of the others, and report on all of them."""
     trials = [(each, asked) for each, asked in search_jobs() if each.stage.trains]
-    if left := stale_jobs(trials):
-        raise VlacError(
-            f"The trials do not match search.yaml, the data and the code ({told(left)}).",
-            "Rebuild them and the report with `snakemake --cores 4 reports/search.md`.",
-        )
-    scores = pd.concat(
-        [read_csv(each.output("scores.csv")).assign(trial=each.model) for each, _ in trials], ignore_index=True
+    refuse_stale(trials, "`snakemake --cores 4 reports/search.md`")
+    scores = pd.DataFrame(
+        {"trial": each.model} | row for each, _ in trials for row in read_csv(each.output("scores.csv"))
     )
     # One row per trial and seed: its main rung, or its failure.
     main = scores[(scores["main"] == 1) | (scores["failed_in_epoch"] > 0)]
@@ -61,3 +59,99 @@ def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tup
         return best, f"**The rule chose `{best}`**: it leads the base trial `{base}` by {ahead:.3f}."
     short = f"the best of the others, `{best}`, differs from it by {ahead:+.3f}, and {lead:g} was asked for."
     return base, f"{stays}: {short}"
+
+
+def write_search_report(
+    search: Search, scores: pd.DataFrame, main: pd.DataFrame, chosen: str | None, verdict: str, folder: Path
+) -> None:
+    """Write search.md and, with a line per trial and seed, search.csv into `folder`.
+
+    `scores` has a row per trial, seed and rung, of a seed that failed a single one (vlac/search/trial.py); `main` has
+    those that count, one per trial and seed; `chosen` and `verdict` are the rule's.
+    """
+    rule = search.rule
+    rule_applied = (
+        f"among the trials of kind {search.kind}, the one of the highest {SHOWN[rule.measure]} ({rule.measure}, "
+        f"mean over {named_seeds(search.seeds)}) replaces the base trial `{rule.base}` if it leads by at least "
+        f"{rule.lead:g}; else `{rule.base}` stays. A trial of which a seed failed cannot be chosen."
+    )
+    of = {trial.name: main[main["trial"] == trial.name] for trial in search.trials}
+    parts = [
+        f"# Hyper-parameter search: {search.search}",
+        f"Base: **{search.base}** · hold-out: **{search.holdout:,}** labelled images of the training split, not "
+        f"trained on · vlac **{__version__}**",
+        paragraph(verdict),
+        "## The rule",
+        paragraph(rule.text),
+        paragraph(f"As applied: {rule_applied}"),
+        "## Trials",
+        _trials(search, of, chosen),
+        _legend(search, main),
+        "## Every rung",
+        _rungs(scores[scores["failed_in_epoch"] == 0]),
+        "## What was expected",
+        *(_expected(trial, rule.measure, of[trial.name]) for trial in search.trials),
+    ]
+    write_text(folder / "search.md", "\n\n".join(parts) + "\n")
+    shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *SHOWN]]
+    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen).to_dict("records"))
+
+
+def _trials(search: Search, of: dict[str, pd.DataFrame], chosen: str | None) -> str:
+    rows = []
+    for trial in search.trials:
+        name = f"**{trial.name}**" if trial.name == chosen else trial.name
+        cells = [_cell(of[trial.name], measure) for measure in SHOWN]
+        rows.append([name, _model(trial), *cells, f"{of[trial.name]['images_seen'].mean():,.0f}"])
+    return aligned(["Trial", "Model", *SHOWN.values(), "Images seen"], rows, left=2)
+
+
+def _cell(rows: pd.DataFrame, measure: str) -> str:
+    """Return mean and spread over seeds, "failed" if a seed failed, or nothing where the model has no such measure."""
+    if failed := int((rows["failed_in_epoch"] > 0).sum()):
+        return f"failed ({failed} of {len(rows)})"
+    values = rows[measure].tolist()
+    return "" if pd.isna(values).any() else mean_std(values, 1 if measure == "clusters_in_use" else 3)
+
+
+def _model(trial: Trial) -> str:
+    """Return the model's kind and its own keys, those of its sections aside."""
+    settings: dict[str, Any] = trial.model.model_dump(mode="json")
+    kind = settings.pop("kind")
+    return ", ".join([kind, *(f"{key} = {value}" for key, value in settings.items() if not isinstance(value, dict))])
+
+
+def _legend(search: Search, main: pd.DataFrame) -> str:
+    spread = "mean ± sample standard deviation (ddof = 1) over" if len(search.seeds) > 1 else "of"
+    lines = [
+        f"All numbers: {spread} {named_seeds(search.seeds)}, after the last update, on the hold-out. The test "
+        "split is not read. **Bold**: the rule's choice. search.csv has every seed.",
+        "**Purity of y**: every cluster of the model's own largest mixture is given its most frequent digit among the "
+        "training images; the share of held-out images that this labels correctly. **NMI of y**, **In use**: of the "
+        "same clusters. A VLAE has none.",
+        "**kNN**, **linear**, **GMM purity**, **k-means purity**: of the codes z of the same rung, as the "
+        "probe measures them; of a VLAE, of the rung with the highest GMM purity.",
+        f"Chance: {number(main['chance'].mean())}, the largest digit's share of the hold-out. **Images seen**: epochs "
+        "times training images, per seed.",
+    ]
+    return "\n".join(map(bullet, lines))
+
+
+def _rungs(scores: pd.DataFrame) -> str:
+    rows = [
+        [trial, f"{rung:.0f}", *(_cell(of_rung, measure) for measure in SHOWN), str(len(of_rung))]
+        for (trial, rung), of_rung in scores.groupby(["trial", "rung"], sort=False)
+    ]
+    heads = ["Trial", "Rung", *SHOWN.values(), "Seeds"]
+    return aligned(heads, rows, left=2) if rows else "No trial was scored."
+
+
+def _expected(trial: Trial, measure: str, rows: pd.DataFrame) -> str:
+    values = {"model": trial.model.model_dump(mode="json"), **trial.set}
+    lines = [
+        f"Sets: {', '.join(f'`{key}` = {json.dumps(value)}' for key, value in values.items())}.",
+        f"Hypothesis: {trial.hypothesis}",
+        f"Prediction: {trial.prediction}",
+        f"Measured: {SHOWN[measure]} {_cell(rows, measure) or 'is no measure of this model'}.",
+    ]
+    return f"### {trial.name}\n\n" + "\n".join(map(bullet, lines))

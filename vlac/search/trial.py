@@ -7,28 +7,26 @@ from typing import TYPE_CHECKING, Any
 from vlac.data.split import DIGITS, Split, from_labels, hold_out
 from vlac.errors import DivergedError
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi
-from vlac.evaluation.probing import best_rung, probe_codes
-from vlac.files import write_csv
+from vlac.evaluation.probing import MEASURES, OF_CLUSTERS, best_rung, probe_codes
 from vlac.methods import base, kinds
 from vlac.search.params import TrialParams
+from vlac.stages.train import learn, write_history
+from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 
 if TYPE_CHECKING:
-    from vlac.stages.train import View
+    from vlac.tracking.live import Training
 
 log = logging.getLogger(__name__)
 
-SCORES = ("knn", "linear", "gmm_purity", "kmeans_purity", "y_purity", "y_nmi", "clusters_in_use", "chance")
+COLUMNS = ("rung", "main", *MEASURES, *OF_CLUSTERS, "chance")
 
 
-def trial(job: Job, params: TrialParams, origin: Origin, view: "View") -> None:
+def trial(job: Job, params: TrialParams, origin: Origin, view: "Training") -> None:
     """Train the trial's model on the training split without the hold-out, and score its rungs on the hold-out.
 
     One that becomes NaN is a result: a single row of empty scores, with the epoch in which it failed.
-
-    Raises:
-        VlacError: the hold-out is not smaller than the training split, or a checkpoint is damaged or of another one.
     """
     assert job.seed is not None
     (images,) = map(Path, origin.inputs)
@@ -39,29 +37,16 @@ def trial(job: Job, params: TrialParams, origin: Origin, view: "View") -> None:
     rung = kind.rung_of(settings) or params.digit_rung
     method = kind(settings, params, int(rung) if kind.needs_rung else 0)
     history: list[base.Row] = []
-
-    def resumed(rows: list[base.Row]) -> None:
-        history.extend(rows)
-        view.start(rows)
-
-    def epoch(row: base.Row) -> None:
-        history.append(row)
-        view.log_epoch(row)
-
     try:
-        method.fit(train.images[fit], job.seed, base.Job(job.model, job.checkpoint, origin.identity, resumed, epoch))
+        learn(method, train.images[fit], job, origin, view, history)
         on_fit, on_held = (from_labels(train.images[part], train.labels[part]) for part in (fit, held))
         failed, scores = 0, _scores(method, on_fit, on_held, params, job.seed)
     except DivergedError as error:
         log.warning("%s This trial counts as failed.", error.message)
         failed, scores = len(history) + 1, [{}]
     told = {"seed": job.seed, "failed_in_epoch": failed, "images_seen": len(history) * len(fit)}
-    write_csv(job.output("scores.csv"), [told | row for row in scores], [*told, "rung", "main", *SCORES])
-    write_csv(
-        job.output("history.csv"),
-        [{"seed": job.seed} | row for row in history],
-        columns=() if history else ("seed", "epoch"),
-    )
+    write_csv(job.output("scores.csv"), [told | row for row in scores], [*told, *COLUMNS])
+    write_history(job, history)
 
 
 def _scores(method: base.Method, fit: Split, held: Split, params: TrialParams, seed: int) -> list[dict[str, Any]]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from vlac.data.split import Split
-from vlac.data.summary import contact_sheet, data_report
 from vlac.datasets.base import read_source
 from vlac.files import write_text
 from vlac.params.schema import Params
+from vlac.reporting.data import contact_sheet, data_report
 from vlac.stages.download import dataset_of
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin

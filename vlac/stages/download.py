@@ -15,11 +15,7 @@ RAW = Path("data/raw")
 
 
 def download(job: Job, params: Params, origin: Origin) -> None:
-    """Fetch the files of the data set, and write down which they are.
-
-    Raises:
-        VlacError: a file cannot be had or holds something else, or two of them are the same.
-    """
+    """Fetch the files of the data set, and write down which they are."""
     files = dataset_of(params.data).fetch()
     if len({file.sha256 for file in files}) < len(files):
         raise VlacError(

@@ -6,8 +6,8 @@ from typing import Any
 from vlac.data.split import DIGITS, Split
 from vlac.evaluation.factors import rung_factor_matrix
 from vlac.evaluation.metrics import SHOWN, Clustering, score
-from vlac.files import write_csv
 from vlac.models.load import load_method
+from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from vlac.data.split import Split
-from vlac.files import read_rows
 from vlac.models.load import load_method
+from vlac.tables import read_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 
@@ -15,5 +15,5 @@ def figures(job: Job, params: Any, origin: Origin) -> None:
     assert job.seed is not None
     test, trained = map(Path, origin.inputs)
     method = load_method(trained.with_name("model.pt"), params)
-    rows = read_rows(trained.with_name("history.csv"))
+    rows = read_csv(trained.with_name("history.csv"))
     method.draw(Split.load(test).images, rows, job.seed, job.outputs[0])

@@ -13,11 +13,7 @@ from vlac.workflow.manifest import Origin
 
 
 def prepare(job: Job, params: Params, origin: Origin) -> None:
-    """Read the files that `download` saw into train.npz and test.npz.
-
-    Raises:
-        VlacError: a file is missing, or not the one that `download` saw.
-    """
+    """Read the files that `download` saw into train.npz and test.npz."""
     dataset = dataset_of(params.data)
     (source,) = map(Path, origin.inputs)
     files = read_source(source)

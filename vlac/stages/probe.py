@@ -5,19 +5,15 @@ from pathlib import Path
 from vlac.data.split import Split, hold_out
 from vlac.evaluation.metrics import chance
 from vlac.evaluation.probing import probe_codes
-from vlac.files import write_csv
 from vlac.models.load import load_method
 from vlac.params.schema import Params
+from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
 
 
 def probe(job: Job, params: Params, origin: Origin) -> None:
-    """Score the rungs of a VLAE on the labelled hold-out of the training split.
-
-    Raises:
-        VlacError: the hold-out is not smaller than the training split.
-    """
+    """Score the rungs of a VLAE on the labelled hold-out of the training split."""
     assert job.seed is not None
     images, trained = map(Path, origin.inputs)
     train = Split.load(images)

@@ -4,14 +4,10 @@ from vlac.params.schema import Params
 from vlac.reporting.table import write_table
 from vlac.workflow.jobs import Job
 from vlac.workflow.manifest import Origin
-from vlac.workflow.stale import refuse_stale
+from vlac.workflow.stale import refuse_stale_results
 
 
 def table(job: Job, params: Params, origin: Origin) -> None:
-    """Refuse stale results, then write the table.
-
-    Raises:
-        VlacError: a result that the table rests on is missing, stale or edited.
-    """
-    refuse_stale(params)
+    """Refuse stale results, then write the table."""
+    refuse_stale_results(params)
     write_table(params)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
-from vlac.files import read_csv, sha256
+from vlac.files import sha256
 from vlac.params.view import declared
+from vlac.tables import read_csv
 from vlac.workflow.depends import hash_of_code, keys_of, params_hash
 from vlac.workflow.jobs import STAGES, Job
 from vlac.workflow.manifest import Manifest, read_manifest
@@ -27,17 +28,12 @@ KEY, LOG, MANIFEST = "vlac.key", "vlac.log", "vlac.manifest"
 
 @dataclass(frozen=True)
 class Content:
-    """All that one run shows, but for its status.
+    """All that one run shows, but for its status."""
 
-    Attributes:
-        job: the training.
-        made: the finished jobs whose files the run shows, the training first; none while that one runs.
-    """
-
-    job: Job
+    job: Job  # the training
     params: dict[str, str]
     tags: dict[str, str]
-    made: dict[Job, Manifest] = field(default_factory=dict)
+    made: dict[Job, Manifest] = field(default_factory=dict)  # of all finished jobs whose files are shown, it first
 
     def points(self) -> Points:
         """Return the metrics of the epochs and the scores. Raises VlacError if a file differs from its manifest."""
@@ -127,11 +123,11 @@ def _rows(job: Job, name: str, made: Manifest) -> list[dict[str, Any]]:
     path = job.output(name)
     if sha256(path) != made.outputs.get(path.as_posix()):
         raise VlacError(f"{path} has changed since {job} made it.", f"Run `{job.command}` again.")
-    return read_csv(path, text=("factor", "measure")).to_dict("records")
+    return read_csv(path, text=("factor", "measure"))
 
 
 def _points(values: Mapping[str, Any], step: int) -> Points:
-    # Six digits, as vlac.files.write_csv keeps: a live value and the same value read back are equal.
+    # Six digits, as vlac.tables.write_csv keeps: a live value and the same value read back are equal.
     numbers = {name: float(f"{value:.6g}") for name, value in values.items() if not isinstance(value, str)}
     # MLflow refuses other characters in a name.
     return {(re.sub(r"[^\w./ :-]", "_", name), step): value for name, value in numbers.items() if math.isfinite(value)}

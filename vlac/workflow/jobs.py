@@ -20,19 +20,20 @@ VLAE = "vlae"
 
 @dataclass(frozen=True)
 class Stage:
-    """One kind of job; inputs and outputs are path templates."""
+    """One kind of job; inputs and outputs are path templates, and an output without a folder lies in the job's own."""
 
     name: str
     inputs: tuple[str, ...]  # the files read, the request aside
-    outputs: tuple[str, ...]  # the files or folders written, the manifest last
+    outputs: tuple[str, ...]  # the files or folders written, the manifest aside
     params: tuple[str, ...] = ()  # dotted keys of params.yaml that it may read; a training also reads its method's
     over: str = ""  # "models": one job per model and seed; "probe": per probe seed; "trials": per trial and seed
-    command: str = ""  # the word after `python -m vlac`; the stage's name by default
     trains: bool = False
-    module: str = ""  # where the stage's own function stands; vlac.stages.<name> by default
+    command: str = ""  # the word after `python -m vlac`; the stage's name by default
+    module: str = ""  # where the stage's own function stands; vlac.stages.<command> by default
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "module", self.module or f"vlac.stages.{self.name}")
+        object.__setattr__(self, "command", self.command or self.name)
+        object.__setattr__(self, "module", self.module or f"vlac.stages.{self.command}")
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,23 @@ class Job:
         """The shell command of this job."""
         model = f" --model {self.model}" if self.model else ""
         seed = "" if self.seed is None else f" --seed {self.seed}"
-        return f"python -m vlac {self.stage.command or self.stage.name}{model}{seed}"
+        return f"python -m vlac {self.stage.command}{model}{seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its manifest lies, and what else it writes for other jobs to read."""
+        return Path("results", self.experiment, self.stage.command, *self._own())
 
     @property
     def outputs(self) -> list[Path]:
         """The files and folders that this job writes, the manifest last."""
-        return [Path(self._fill(template)) for template in self.stage.outputs]
+        filled = map(self._fill, self.stage.outputs)
+        return [*(Path(path) if "/" in path else self.folder / path for path in filled), self.manifest]
 
     @property
     def manifest(self) -> Path:
         """The manifest's path."""
-        return self.outputs[-1]
+        return self.folder / "manifest.json"
 
     @property
     def request(self) -> Path:
@@ -103,92 +110,57 @@ class Job:
         return template.format(experiment=self.experiment, model=self.model, seed=self.seed, **every)
 
 
-def _in(folder: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"{folder}/{name}" for name in names)
+def made(folder: str) -> str:
+    """Return the manifest of the job that writes into a folder of the results."""
+    return f"results/{{experiment}}/{folder}/manifest.json"
 
 
-RESULTS, REPORTS = "results/{experiment}", "reports/{experiment}"
+SOURCE, TRAIN, TEST = (f"data/{{experiment}}/{name}" for name in ("source.json", "train.npz", "test.npz"))
+REPORTS = "reports/{experiment}"
 DATA = ("data.source", "data.path", "data.train_split", "data.digits")
 MACHINE = ("training.threads", "training.device")
-SOURCE, TRAIN, TEST = _in("data/{experiment}", "source.json", "train.npz", "test.npz")
-TRAINED = ("model.pt", "history.csv", "manifest.json")
+TRAINED = ("model.pt", "history.csv")
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage(
-            name="download",
-            inputs=(),
-            outputs=(SOURCE, f"{RESULTS}/download/manifest.json"),
-            params=DATA,
-        ),
-        Stage(
-            name="prepare",
-            inputs=(SOURCE,),
-            outputs=(TRAIN, TEST, f"{RESULTS}/prepare/manifest.json"),
-            params=DATA,
-        ),
-        Stage(
-            name="describe",
-            inputs=(SOURCE, TRAIN, TEST),
-            outputs=(*_in(REPORTS, "data.md", "data.png"), f"{RESULTS}/describe/manifest.json"),
-            params=DATA,
-        ),
-        Stage(
-            name="train_vlae",
-            inputs=(TRAIN,),
-            outputs=_in(f"{RESULTS}/train/vlae/{{seed}}", *TRAINED),
-            over="probe",
-            command="train",
-            trains=True,
-            module="vlac.stages.train",
-        ),
+        Stage("download", (), (SOURCE,), DATA),
+        Stage("prepare", (SOURCE,), (TRAIN, TEST), DATA),
+        Stage("describe", (SOURCE, TRAIN, TEST), (f"{REPORTS}/data.md", f"{REPORTS}/data.png"), DATA),
+        Stage("train_vlae", (TRAIN,), TRAINED, over="probe", trains=True, command="train"),
         Stage(
             name="probe",
-            inputs=(TRAIN, f"{RESULTS}/train/vlae/{{seed}}/manifest.json"),
-            outputs=_in(f"{RESULTS}/probe/{{seed}}", "scores.csv", "manifest.json"),
+            inputs=(TRAIN, made("train/vlae/{seed}")),
+            outputs=("scores.csv",),
             params=("data.holdout", "probe.K", "evaluation", *MACHINE),
             over="probe",
         ),
+        Stage("rung", (made("probe/{every_probe_seed}"),), ("auto.json",), ("probe.seeds",)),
         Stage(
-            name="rung",
-            inputs=_in(f"{RESULTS}/probe/{{every_probe_seed}}", "manifest.json"),
-            outputs=(
-                f"{RESULTS}/rung/auto.json",
-                *_in(REPORTS, "probe.md", "probe.png"),
-                f"{RESULTS}/rung/manifest.json",
-            ),
+            name="probe_report",
+            inputs=(made("probe/{every_probe_seed}"),),
+            outputs=(f"{REPORTS}/probe.md", f"{REPORTS}/probe.png"),
             params=("experiment", "data.source", "data.holdout", "digit_rung", "probe", "evaluation"),
         ),
-        Stage(
-            name="train",
-            inputs=(TRAIN, f"{RESULTS}/rung/{{rung}}.json"),
-            outputs=_in(f"{RESULTS}/train/{{model}}/{{seed}}", *TRAINED),
-            over="models",
-            trains=True,
-        ),
+        Stage("train", (TRAIN, "results/{experiment}/rung/{rung}.json"), TRAINED, over="models", trains=True),
         Stage(
             name="evaluate",
-            inputs=(TRAIN, TEST, f"{RESULTS}/train/{{model}}/{{seed}}/manifest.json"),
-            outputs=_in(f"{RESULTS}/evaluate/{{model}}/{{seed}}", "scores.csv", "factors.csv", "manifest.json"),
+            inputs=(TRAIN, TEST, made("train/{model}/{seed}")),
+            outputs=("scores.csv", "factors.csv"),
             params=("evaluation", *MACHINE),
             over="models",
         ),
         Stage(
             name="figures",
-            inputs=(TEST, f"{RESULTS}/train/{{model}}/{{seed}}/manifest.json"),
-            outputs=(f"{REPORTS}/figures/{{model}}/{{seed}}", f"{RESULTS}/figures/{{model}}/{{seed}}/manifest.json"),
+            inputs=(TEST, made("train/{model}/{seed}")),
+            outputs=(f"{REPORTS}/figures/{{model}}/{{seed}}",),
             params=("training.threads",),
             over="models",
         ),
         Stage(
             name="table",
-            inputs=(
-                SOURCE,
-                f"{RESULTS}/rung/manifest.json",
-                *_in(f"{RESULTS}/evaluate/{{every_model}}/{{every_seed}}", "manifest.json"),
-            ),
-            outputs=("reports/table1.md", "reports/table1.csv", f"{RESULTS}/table/manifest.json"),
+            inputs=(SOURCE, made("rung"), made("evaluate/{every_model}/{every_seed}")),
+            outputs=("reports/table1.md", "reports/table1.csv"),
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
         ),

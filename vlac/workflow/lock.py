@@ -35,8 +35,7 @@ PATIENCE = 3.0
 def whole_folder() -> Iterator[None]:
     """Hold the folder alone for the length of a `with` block; processes started in it belong to the run.
 
-    Raises:
-        VlacError: another run or stage command works in this folder.
+    Raises VlacError if another run or stage command works in this folder.
     """
     with _held(RUN, fcntl.LOCK_EX, PATIENCE):
         join_run()
@@ -48,12 +47,9 @@ def whole_folder() -> Iterator[None]:
 
 @contextmanager
 def single_stage(job: Job) -> Iterator[None]:
-    """Hold a job for the length of a `with` block.
+    """Hold a job for the length of a `with` block; raise VlacError if a run of others works in this folder.
 
     Another process that holds it may be a training that outlived the engine which started it: this waits for its end.
-
-    Raises:
-        VlacError: a run that did not start this process works in this folder.
     """
     path = job.log.with_suffix(".lock")
     in_run = os.environ.get(MEMBER) == str(Path.cwd())

@@ -33,11 +33,7 @@ class Manifest(Origin):
 
 
 def write_manifest(job: Job, origin: Origin) -> None:
-    """Write the job's manifest, the last of its outputs.
-
-    Raises:
-        VlacError: an output is missing or unreadable.
-    """
+    """Write the job's manifest, the last of its outputs."""
     made = {path.as_posix(): sha256(path) for path in job.outputs[:-1]}
     write_json(job.manifest, sealed({"job": str(job)} | asdict(Manifest(**asdict(origin), outputs=made))))
 
@@ -48,11 +44,7 @@ def sealed(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Return the manifest at `path`.
-
-    Raises:
-        VlacError: it is missing or damaged.
-    """
+    """Return the manifest at `path`; raise VlacError if it is missing or damaged."""
     try:
         text = path.read_bytes()
         content = {key: value for key, value in json.loads(text).items() if key != "seal"}

@@ -31,9 +31,6 @@ def run_job(
 
     A job that is up to date already is left alone: engines may ask for it without knowing. `params` is all of the file
     that asks for the job, and `every` has the jobs of that file, which tell who has made the inputs.
-
-    Raises:
-        VlacError: an input is missing or damaged, or another engine works in the folder.
     """
     code = hash_of_code(job, params)  # before waiting: this process has imported its modules already
     with single_stage(job):
@@ -82,7 +79,7 @@ def _log_to(path: Path) -> Iterator[None]:
         said = f"error: {error}" if isinstance(error, Exception) else "interrupted"
         # The traceback of a bug goes to the log alone, for a report.
         bug = isinstance(error, Exception) and not isinstance(error, VlacError)
-        handler.emit(logging.makeLogRecord({"msg": said, "exc_info": sys.exc_info() if bug else None}))
+        handler.handle(logging.makeLogRecord({"msg": said, "exc_info": sys.exc_info() if bug else None}))
         raise
     finally:
         logger.removeHandler(handler)
@@ -93,19 +90,13 @@ def _log_to(path: Path) -> Iterator[None]:
 class _LogFile(logging.FileHandler):
     """A log file that takes no more records once one could not be written; logging itself would show a traceback."""
 
-    full = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if not self.full:
-            super().emit(record)
-
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
-            return
-        self.full = True
-        _warn(Path(self.baseFilename).relative_to(Path.cwd()), error)
+        elif not self.filters:
+            self.addFilter(lambda record: False)
+            _warn(Path(self.baseFilename).relative_to(Path.cwd()), error)
 
 
 def _warn(path: Path, error: OSError) -> None:

@@ -11,7 +11,7 @@ from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.manifest import Manifest, read_manifest
 
-ENDS = ("describe", "figures", "table")
+ENDS = ("describe", "probe_report", "figures", "table")
 """Stages whose outputs no other stage reads, so that the table does not rest on them."""
 
 
@@ -48,13 +48,21 @@ def stale_jobs(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     return left
 
 
-def refuse_stale(params: Params) -> None:
-    """Raise VlacError if a job that the table rests on is not up to date."""
-    if left := stale_jobs((job, params) for job in jobs(params) if job.stage.name not in ENDS):
+def refuse_stale(every: Iterable[tuple[Job, Asked]], commands: str) -> None:
+    """Raise VlacError if one of the jobs is not up to date; it says to rebuild them by `commands`."""
+    if left := stale_jobs(every):
+        shown = "; ".join(f"{job}: {why}" for job, why in list(left.items())[:3])
+        more = f"; and {len(left) - 3} more" if len(left) > 3 else ""
         raise VlacError(
-            f"The results do not match params.yaml and the code ({told(left)}).",
-            "Rebuild them and the table with `snakemake --cores 4 reports/table1.md` or `dvc repro`.",
+            f"The results do not match the parameters, the data and the code ({shown}{more}).",
+            f"Rebuild them and the report with {commands}.",
         )
+
+
+def refuse_stale_results(params: Params) -> None:
+    """Raise VlacError if a job that the table rests on is not up to date."""
+    every = ((job, params) for job in jobs(params) if job.stage.name not in ENDS)
+    refuse_stale(every, "`snakemake --cores 4 reports/table1.md` or `dvc repro`")
 
 
 def refuse_damaged(job: Job, inputs: Iterable[Path], makers: Iterable[Job]) -> None:
@@ -75,12 +83,6 @@ def refuse_damaged(job: Job, inputs: Iterable[Path], makers: Iterable[Job]) -> N
                 f"Run `rm {maker.manifest}` and the same command again, which rebuilds it; by hand, run the stage "
                 f"{maker.stage.name} first.",
             )
-
-
-def told(left: dict[Job, str]) -> str:
-    """Return the first of the stale jobs with what is wrong with them, and how many more there are."""
-    shown = "; ".join(f"{job}: {why}" for job, why in list(left.items())[:3])
-    return shown + (f"; and {len(left) - 3} more" if len(left) > 3 else "")
 
 
 def _changed(job: Job, params: Asked, manifest: Manifest) -> str | None:

@@ -20,15 +20,11 @@ GRACE = 60.0
 """Seconds that a job gets between SIGTERM and SIGKILL."""
 
 DONE, TIME_IS_UP, FAILED = 0, 3, 4
-"""Exit statuses: all is up to date; the same command continues; a job failed."""
+"""Exit statuses: the chosen stages are up to date; the same command resumes; a job failed."""
 
 
 def chosen_stages(names: str | None) -> tuple[str, ...]:
-    """Return the stages of a comma-separated list; None means all.
-
-    Raises:
-        VlacError: there is no such stage.
-    """
+    """Return the stages of a comma-separated list, None meaning all; raise VlacError if there is no such stage."""
     stages = tuple(STAGES) if names is None else tuple(name.strip() for name in names.split(","))
     if unknown := [name for name in stages if name not in STAGES]:
         raise VlacError(f"{unknown[0]!r} is no stage.", f"The stages are {', '.join(STAGES)}.")
@@ -40,9 +36,6 @@ def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: f
 
     `every` is in an order in which the jobs can run. A job that fails stops only those that read what it makes. No job
     starts once the time is up, and the one that runs then is ended; a training resumes from its checkpoint next time.
-
-    Raises:
-        VlacError: `minutes` is no positive number.
     """
     if minutes is not None and not 0 < minutes < math.inf:
         raise VlacError("--minutes must be a positive number.", "Leave it out for no limit.")
@@ -59,6 +52,8 @@ def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: f
             missing.update(job.outputs)
     for job, why in left.items():
         log.info("Left: %s, because %s.", job, why)
+    if others := [job for job in left if job.stage.name not in stages]:
+        log.info("Not up to date in stages that were left out: %d jobs.", len(others))
     if any(why.startswith("it failed") for why in left.values()):
         return FAILED
     return TIME_IS_UP if "the time is up" in left.values() else DONE

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
+from vlac.methods import kinds
 from vlac.params.load import load_params
-from vlac.search.jobs import search_jobs
+from vlac.search.params import search_jobs
 from vlac.workflow.jobs import jobs
 from vlac.workflow.lock import join_run, whole_folder
 from vlac.workflow.requests import write_for_snakemake, write_rungs
@@ -90,9 +91,13 @@ onerror:
     show()
 
 
-def gpus(wildcards, training=PARAMS.training) -> int:
-    """Return how many cards a training takes; asked as late as that, when the executor is known."""
-    device = training.device
+def gpus(wildcards, params=PARAMS) -> int:
+    """Return how many cards a job takes; asked as late as that, when the executor is known."""
+    model = getattr(wildcards, "model", getattr(wildcards, "trial", "vlae"))
+    kind = params.models[model].kind if model in params.models else "vlae"
+    if "training" not in kinds()[kind].sections:
+        return 0  # it reads no training.device
+    device = params.training.device
     # The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.
     here = workflow.local_exec and not workflow.remote_exec
     # Which node a job will get is not known, so on a cluster `auto` asks for none.

@@ -53,8 +53,6 @@ rule rung:
         probed=expand("results/{{experiment}}/probe/{seed}/manifest.json", seed=PARAMS.probe.seeds),
     output:
         rung="results/{experiment}/rung/auto.json",
-        report=report("reports/{experiment}/probe.md", category="Probe"),
-        chart=report("reports/{experiment}/probe.png", category="Probe", caption="../report/rung.rst"),
         manifest="results/{experiment}/rung/manifest.json",
     log:
         "logs/{experiment}/rung.log",
@@ -67,3 +65,24 @@ rule rung:
         "Name the rung that carries the digit"
     shell:
         "python -m vlac rung"
+
+
+rule probe_report:
+    input:
+        request="results/{experiment}/requests/probe_report.json",
+        probed=expand("results/{{experiment}}/probe/{seed}/manifest.json", seed=PARAMS.probe.seeds),
+    output:
+        report=report("reports/{experiment}/probe.md", category="Probe"),
+        chart=report("reports/{experiment}/probe.png", category="Probe", caption="../report/probe.rst"),
+        manifest="results/{experiment}/probe_report/manifest.json",
+    log:
+        "logs/{experiment}/probe_report.log",
+    conda:
+        "../envs/vlac.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime="30m",
+    message:
+        "Report on the probe"
+    shell:
+        "python -m vlac probe_report"

@@ -22,7 +22,7 @@ rule trial:
     resources:
         mem_mb=memory(4000, copies=8),
         runtime="24h",
-        gpu=lambda wildcards: gpus(wildcards, TRIALS[wildcards.trial].training),
+        gpu=lambda wildcards: gpus(wildcards, TRIALS[wildcards.trial]),
     message:
         "Try {wildcards.trial}, seed {wildcards.seed}"
     shell:

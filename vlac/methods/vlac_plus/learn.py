@@ -8,18 +8,18 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vlac.errors import DivergedError, VlacError
+from vlac.files import remove_leftovers
 from vlac.methods.vlac_plus import PretextSettings
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters
 from vlac.methods.vlac_plus.pretext import TRANSFORMS, Pretext, dihedral, normalise
 from vlac.models.ladder import to_input
-from vlac.models.load import read_archive, write_archive
+from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ FIT = 20_000
 """Most images that the projection is fitted on."""
 
 ROWS = 500
+
+HOUR = 3600.0
+"""Seconds after which nobody writes a temporary file any more: other trainings may share the network."""
 
 
 class PretextTrainer:
@@ -51,7 +54,8 @@ class PretextTrainer:
         of = {"settings": settings.model_dump(exclude={"weight"}), "K": K, "seed": seed, "device": str(device)}
         of["images"] = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()  # a search leaves some out
         key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
-        self.path = FOLDER / f"{key[:20]}.pt"
+        self.path, self.identity = FOLDER / f"{key[:20]}.pt", {"key": key}
+        self.history: list[dict[str, float]] = []  # a row per epoch, and one more for the clusters at the end
         torch.manual_seed(seed)
         c1, c2, c3 = settings.channels
         self.network = Pretext((c1, c2, c3), settings.hidden, settings.size, K).to(device.torch)
@@ -66,16 +70,15 @@ class PretextTrainer:
             )
 
     def run(self) -> Pretext:
-        """Return the trained network, resumed where an earlier run left it.
-
-        Raises:
-            VlacError: its file is damaged, or the loss is not finite (DivergedError).
-        """
-        state = self._load()
-        if state["finished"]:
+        """Return the trained network, resumed where an earlier run left it; raise DivergedError if it became NaN."""
+        remove_leftovers(self.path, older=HOUR)
+        if checkpoint := Checkpoint.load(self.path, self.identity):
+            checkpoint.restore(self.path, self.network, self.optimiser, self.generator)
+            self.history = checkpoint.history
+        if len(self.history) > self.settings.epochs:
             log.info("pretext seed %d: taken from %s", self.seed, self.path)
             return self.network.eval()
-        for epoch in range(state["epoch"], self.settings.epochs):
+        for epoch in range(len(self.history), self.settings.epochs):
             started = time.monotonic()
             loss = self._epoch(epoch)
             if not math.isfinite(loss):
@@ -85,14 +88,14 @@ class PretextTrainer:
                 )
             rate = self.steps * self.settings.batch / (time.monotonic() - started)
             log.info("pretext seed %d, epoch %d: cross-entropy %.3f, %.0f images/s", self.seed, epoch + 1, loss, rate)
-            self._save(epoch + 1, finished=False)
+            self._save(loss=loss)
         self.network.eval()
         chosen = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)[:FIT]
         orbits = [self.network.orbit(x) for x in self._inputs(self.images[chosen])]
         self.network.fit_projection(torch.cat(orbits))
         information = learn_clusters(self.network.clusters, self.pairs, self.settings.cluster_epochs, self.generator)
         log.info("pretext seed %d: neighbours share %.2f nats about their cluster", self.seed, information)
-        self._save(self.settings.epochs, finished=True)
+        self._save(information=information)
         return self.network.eval()
 
     @cached_property
@@ -142,29 +145,10 @@ class PretextTrainer:
         for start in range(0, len(images), ROWS):
             yield to_input(images[start : start + ROWS])
 
-    def _save(self, epoch: int, finished: bool) -> None:
-        content = {"epoch": epoch, "finished": finished, "network": self.network.state_dict()}
-        if not finished:
-            content |= {"optimiser": self.optimiser.state_dict(), "generator": self.generator.get_state()}
-        write_archive(self.path, content)
-
-    def _load(self) -> dict[str, Any]:
-        try:
-            state = read_archive(self.path)
-            self.network.load_state_dict(state["network"])
-            if type(state["epoch"]) is not int:
-                raise ValueError("the epoch is no number")
-            if not state["finished"]:
-                self.optimiser.load_state_dict(state["optimiser"])
-                self.generator.set_state(state["generator"])
-            return state
-        except FileNotFoundError:
-            return {"epoch": 0, "finished": False}
-        except Exception:  # a damaged file makes zipfile and torch raise nearly anything
-            raise VlacError(
-                f"{self.path} is damaged.",
-                f"Delete it with `rm {self.path}` and run the same command again: it starts from the beginning.",
-            ) from None
+    def _save(self, **told: float) -> None:
+        self.history.append({"epoch": len(self.history) + 1, **told})
+        states = self.network.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
+        Checkpoint(self.identity, len(self.history), *states, self.history).save(self.path)
 
 
 def _cosine(progress: float) -> float:

@@ -1,0 +1,38 @@
+"""What of a module counts for the hash of its code."""
+
+from pathlib import Path
+
+import pytest
+
+from vlac.workflow.depends import _meaning, code_hash
+
+METHOD = "class {name}:\n    def draw(self):\n        return {drawn}"
+
+
+def meaning(folder: Path, text: str) -> tuple[str, tuple[str, ...]]:
+    path = folder / f"{len(list(folder.iterdir()))}.py"
+    path.write_text(text)
+    return _meaning(path, 0, ("draw",))
+
+
+def test_words_and_imports_for_the_type_checker_do_not_count(tmp_path: Path) -> None:
+    plain = "class Method: K = 1"
+    worded = (
+        '"""Words."""\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import vlac.models.ladder\n' + plain
+    )
+    assert meaning(tmp_path, worded + "  # Why.\n")[1] == ()
+    assert (
+        meaning(tmp_path, worded)[0] == meaning(tmp_path, worded.replace("Words", "Others").replace("ladder", "x"))[0]
+    )
+
+
+@pytest.mark.parametrize(("name", "counts"), [("Method", False), ("LadderMethod", False), ("SamplingMethod", True)])
+def test_functions_that_a_job_does_not_call_are_left_out_of_methods_alone(
+    name: str, counts: bool, tmp_path: Path
+) -> None:
+    one, other = (meaning(tmp_path, METHOD.format(name=name, drawn=drawn)) for drawn in (1, 2))
+    assert (one != other) == counts
+
+
+def test_the_rounding_of_results_counts() -> None:
+    assert code_hash("vlac.tables", "vlac.files") != code_hash("vlac.files") == code_hash()
