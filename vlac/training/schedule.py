@@ -55,14 +55,10 @@ class Schedule:
             fade={rung: 1.0 if self.enter[rung] == 0 else share for rung, share in grown.items()},
         )
 
-    def entered(self, rung: int) -> dict[int, float]:
-        """Return the fade at the moment that `rung` enters, all rungs that have by then complete."""
-        return {other: float(epoch <= self.enter[rung]) for other, epoch in self.enter.items()}
-
 
 @torch.no_grad()
 def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, float], seed: int) -> None:
-    """Set a rung's means by k-means on the codes of its new head, and one scale per axis from what they leave over.
+    """Set a rung's means by k-means on its codes, and one scale per axis from what they leave over.
 
     `images`: uint8 (N, 32, 32, 3), on the device. Other seeds start from other means.
     """

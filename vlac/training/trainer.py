@@ -97,8 +97,9 @@ class Trainer:
         """Train on every image once; nothing waits for the device before the end."""
         if self.params.mixture.start == "kmeans":
             for rung in self.model.mixture_rungs:
-                if self.schedule.enter[rung] == epoch:
-                    start_mixture(self.model, rung, self.images, self.schedule.entered(rung), self.seed)
+                if epoch == self.schedule.enter[rung] + 1:  # codes of an untrained head say little
+                    fade = self.schedule.at(epoch * self.updates).fade
+                    start_mixture(self.model, rung, self.images, fade, self.seed)
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
         record = EpochRecord(self.model, self.device.torch)
         for update in range(self.updates):
