@@ -171,7 +171,8 @@ class EpochRecord:
         for rung in self.model.mixture_rungs:
             mean_q = self.q[rung] / self.images
             row[f"clusters_in_use_{rung}"] = int((self.counts[rung] > 0).sum())
-            row[f"entropy_mean_q_{rung}"] = float(-(mean_q * mean_q.clamp_min(1e-12).log()).sum())
-            row[f"mean_entropy_q_{rung}"] = math.log(self.model.K[rung]) - row[f"kl_y_{rung}"]
+            entered = bool(mean_q.any())
+            row[f"entropy_mean_q_{rung}"] = float(-(mean_q * mean_q.clamp_min(1e-12).log()).sum()) if entered else 0.0
+            row[f"mean_entropy_q_{rung}"] = math.log(self.model.K[rung]) - row[f"kl_y_{rung}"] if entered else 0.0
             row[f"separation_{rung}"] = float(self.model.prior(rung).separation())
         return row
