@@ -66,7 +66,7 @@ MISTAKES = {
     "a shell command as name": Mistake("  gmdgm:", '  "$(touch out)":', ("models", "pattern")),
     "a path as name": Mistake("experiment: tiny", "experiment: ../tiny", ("experiment", "pattern")),
     "the probe's name": Mistake("  gmdgm:", "  vlae:", ("models may not hold the name vlae",), "experiment:"),
-    "no YAML": Mistake("network:", "network: {", ("not valid YAML",), "  hidden:"),
+    "no YAML": Mistake("network:", "network: {", ("not valid YAML",), "  channels:"),
     "code in a tag": Mistake("experiment: tiny", "experiment: !!python/name:os.system x", ("YAML",)),
 }
 
