@@ -1,5 +1,6 @@
 """All benchmarks at their smallest: what they print is complete, and the loops train the same. No time is asserted."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -78,6 +79,16 @@ def test_a_gpu_node_reports_and_a_bare_one_goes_on_from_what_came_home(tmp_path)
     assert {row[2] for row in again[1:]} == {"finished"}
     assert all(-1 <= float(score) <= 12 for row in again[1:] for score in row[4:])
     assert [row for row in scores if row[2] == "finished"] == [row for row in again if row in scores[1:]]
+
+
+@pytest.mark.slow
+def test_the_time_to_accuracy_is_complete(tmp_path):
+    (table,) = run("time_to_accuracy.py", "--tiny", "--out", str(tmp_path / "curves.png"))
+    sides = {"VLAC (ours)": "torch", "pythae + GMM": "pythae", "VaDE": "clustpy"}
+    assert set(table[0][1:]) == {name for name, package in sides.items() if importlib.util.find_spec(package)}
+    assert [row[0] for row in table[1:]] == [*(f"{0.3 * turn:g}" for turn in range(1, 11)), "last"]
+    assert filled(table[-1][1:])
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
