@@ -7,19 +7,23 @@
   our rungs have, with our batch and learning rate, else its defaults; and scikit-learn's GaussianMixture of K
   components, with its defaults, on the means of the codes. The mixture's time counts, each time from the start.
 - VaDE of ClustPy: K clusters, as many latent numbers, else its defaults, but that both of its phases are shortened in
-  proportion so as to fit into the time. It has no clusters before the second. ClustPy needs a torchvision that
-  belongs to the torch that is there; without either the side is left out, as pythae is without pythae.
+  proportion so as to fit into the time. It has no clusters before the second; they are those of a mixture that starts
+  from its means, as its `labels_` are. ClustPy needs a torchvision that belongs to the torch that is there.
+
+A side whose package is not there is left out.
 
 ACC is Eq. (10) on the hold-out of the training split, by the mapping from the labels of the other training images,
 which all sides train on. Neither finding it nor imports cost seconds.
 """
 
 import argparse
-import importlib.util
+import importlib
+import io
 import math
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +32,9 @@ import torch
 from gpu_rows import method_of, paper_rows
 from loops import Case, Vae, built, in_nchw
 from machine import machine
+from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 from training_speed import PRESETS, RUNG
 
 from vlac.data.split import DIGITS, Split, hold_out
@@ -89,12 +95,6 @@ class Watch:
             raise TimeIsUpError
 
 
-def load_late() -> None:
-    """Import what is imported at first use otherwise, so that it costs no side any seconds."""
-    importlib.import_module("scipy.cluster.vq")  # starts our mixtures
-    torch.optim.Adam([torch.ones(1, requires_grad=True)])  # takes a second once, for torch._dynamo
-
-
 def ours(params: Params, watch: Watch) -> None:
     """Train ours, measured after epochs."""
     method = method_of(params, paper_rows(params)[0].model)
@@ -111,10 +111,20 @@ def ours(params: Params, watch: Watch) -> None:
         method.fit(watch.images, params.seeds[0], Job("ours", Path(folder, "checkpoint.pt"), {}, epoch=epoch))
 
 
+def mixed(watch: Watch, codes: Callable[[Tensor], Tensor], **settings: Any) -> Clusters:
+    """Return the clusters of scikit-learn's Gaussian mixture on codes of images, uint8 (B, 32, 32, 3)."""
+
+    @torch.no_grad()
+    def of(images: np.ndarray) -> np.ndarray:
+        return torch.cat([codes(part) for part in torch.from_numpy(images).split(500)]).numpy()
+
+    mixture = GaussianMixture(watch.K, random_state=0, **settings).fit(of(watch.images))
+    return lambda images: mixture.predict(of(images))
+
+
 def pythae_gmm(params: Params, watch: Watch) -> None:
     """Train pythae's VAE, and after epochs a mixture on its codes."""
     from pythae_loop import pythae, vae
-    from sklearn.mixture import GaussianMixture
 
     # Pythae's squared error is the Gaussian of unit scale.
     likelihood = params.likelihood.model_copy(update={"form": "gaussian", "scale": 1.0})
@@ -123,20 +133,13 @@ def pythae_gmm(params: Params, watch: Watch) -> None:
     model = vae(in_nchw(built(one)))
     epoch = pythae(Case(one, torch.from_numpy(watch.images)), model)
 
-    @torch.no_grad()
-    def codes(images: np.ndarray) -> np.ndarray:
-        parts = [model.encoder(to_input(part)).embedding for part in torch.from_numpy(images).split(500)]
-        return torch.cat(parts).numpy()
-
-    def ready() -> Clusters:
-        model.eval()
-        mixture = GaussianMixture(watch.K, random_state=0).fit(codes(watch.images))
-        return lambda images: mixture.predict(codes(images))
+    def codes(part: Tensor) -> Tensor:
+        return model.eval().encoder(to_input(part)).embedding
 
     watch.start()
     while True:
         epoch()
-        watch.look(ready)
+        watch.look(lambda: mixed(watch, codes))
 
 
 def vade(params: Params, watch: Watch) -> None:
@@ -144,38 +147,35 @@ def vade(params: Params, watch: Watch) -> None:
     from clustpy.deep import VaDE
     from clustpy.deep import vade as module
 
-    def flat(images: np.ndarray) -> np.ndarray:
-        return images.reshape(len(images), -1).astype(np.float32) / 255
+    def flat(images: Tensor) -> Tensor:
+        return images.flatten(1).float() / 255
 
-    x = flat(watch.images)
+    x = flat(torch.from_numpy(watch.images)).numpy()
     settings = {"n_clusters": watch.K, "embedding_size": sum(params.network.z), "device": "cpu", "random_state": 0}
     learn = module._VaDE_Module.fit
 
     def observed(self: Any, network: Any, tests: Any, loader: Any, epochs: int, *rest: Any) -> None:
-        def clusters(images: np.ndarray) -> np.ndarray:
-            parts = torch.from_numpy(flat(images)).split(500)
-            with torch.no_grad():
-                return torch.cat([self.predict(*network.encode(part)) for part in parts]).numpy()
+        def ready() -> Clusters:
+            return mixed(watch, lambda part: network.encode(flat(part))[0], means_init=self.p_mean.detach().numpy())
 
         while True:
             learn(self, network, tests, loader, 1, *rest)
-            watch.look(lambda: clusters)
+            watch.look(ready)
 
     default = VaDE(**settings)
-    share = default.pretrain_epochs / (default.pretrain_epochs + default.clustering_epochs)
     module._VaDE_Module.fit = observed
     # How many epochs fit is found beforehand, and costs it nothing.
     trial = module._VaDE_VAE([x.shape[1], 500, 500, 2000, settings["embedding_size"]])
     began = time.perf_counter()
     trial.fit(n_epochs=1, batch_size=default.batch_size, data=x, ssl_loss_fn=default.ssl_loss_fn)
-    epochs = int(share * watch.seconds / (time.perf_counter() - began))
-    epochs = max(1, min(default.pretrain_epochs, epochs))
+    share = default.pretrain_epochs / (default.pretrain_epochs + default.clustering_epochs)
+    epochs = min(default.pretrain_epochs, int(share * watch.seconds / (time.perf_counter() - began)))
     watch.start()
-    VaDE(pretrain_epochs=epochs, **settings).fit(x)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        VaDE(pretrain_epochs=max(1, epochs), **settings).fit(x)
 
 
-SIDES = {"VLAC (ours)": ("torch", ours), "pythae + GMM": ("pythae", pythae_gmm), "VaDE": ("clustpy", vade)}
-"""By name: the package that it needs, and its training."""
+SIDES = {"VLAC (ours)": ours, "pythae + GMM": pythae_gmm, "VaDE": vade}
 
 
 def table(points: dict[str, list[tuple[float, float]]], seconds: float) -> str:
@@ -221,21 +221,20 @@ def main() -> None:
         split: Split = next(dataset.read(file) for file in dataset.fetch() if file.split == "train")
     keep_freed_memory()  # as a training stage does; here it speeds up every side
     settle(training)
-    load_late()
+    # These are imported at first use; no side is to pay for them.
+    importlib.import_module("scipy.cluster.vq")
+    torch.optim.Adam([torch.ones(1, requires_grad=True)])
     first = method_of(params, paper_rows(params)[0].model)
     points = {}
     with threadpool_limits(1):
-        for name, (package, train) in SIDES.items():
-            if importlib.util.find_spec(package) is None:
-                print(f"{name}: left out, because {package} is not installed.\n")
-                continue
+        for name, train in SIDES.items():
             watch = Watch(split.images, split.labels, params.data.holdout, first.K[first.main_rung], seconds)
             try:
                 train(params, watch)
             except TimeIsUpError:
                 pass
             except ImportError as error:
-                print(f"{name}: left out, because {package} cannot be imported: {error}.\n")
+                print(f"{name} is left out: {error}.\n")
                 continue
             points[name] = watch.points
     print(paragraph(f"{machine(torch.device('cpu'))}. Each side on one core, ours is {first.label()}.") + "\n")
