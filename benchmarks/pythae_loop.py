@@ -53,13 +53,13 @@ def vae(ladder: Ladder) -> VAE:
     return VAE(config, encoder=Encoder(ladder), decoder=Decoder(ladder))
 
 
-def pythae(case: Case) -> Epoch:
-    """Return pythae's epoch, with its defaults but for batch, learning rate and device.
+def pythae(case: Case, model: VAE | None = None) -> Epoch:
+    """Return pythae's epoch, with its defaults but for batch, learning rate and device, of the case's network.
 
     The copy of the best model that its `train` makes after each epoch is left out, in its favour.
     """
     training = case.method.params.training
-    model = vae(in_nchw(built(case.method)))
+    model = model or vae(in_nchw(built(case.method)))
     data = BaseDataset(to_input(case.images).contiguous(), torch.zeros(len(case.images)))
     logging.disable(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:

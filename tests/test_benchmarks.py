@@ -1,7 +1,9 @@
-"""Both benchmarks at their smallest: what they print is complete, and the loops train the same. No time is asserted."""
+"""All benchmarks at their smallest: what they print is complete, and the loops train the same. No time is asserted."""
 
+import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +26,10 @@ VAE = next(method for method in ALL if isinstance(method, Vae))
 
 def run(*command: str) -> list[list[list[str]]]:
     """Run a benchmark; return the rows of its Markdown tables, rules aside."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = (sys.executable, f"{ROOT}/benchmarks/{command[0]}", *command[1:])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for scripts that call python3
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    interpreter = [] if command[0].endswith(".sh") else [sys.executable]
+    command = (*interpreter, f"{ROOT}/benchmarks/{command[0]}", *command[1:])
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     tables = re.findall(r"(?:^\|.*\n)+", done.stdout, re.MULTILINE)
@@ -54,6 +58,37 @@ def test_the_load_is_complete():
     assert len(commands) == 8
     assert len(page) == 4
     assert all(filled(row[1:]) for table in (jobs, commands, page) for row in table[1:])
+
+
+@pytest.mark.slow
+def test_a_gpu_node_reports_and_a_bare_one_goes_on_from_what_came_home(tmp_path):
+    command = ("on_gpu.sh", "--minutes", "3", "--device", "cpu", "--tiny", "--out")
+    first, second = tmp_path / "first", tmp_path / "second"
+    speed, scores = run(*command, str(first))
+    assert all(filled(row) for row in speed[1:])
+    assert "GPU tests: " in (first / "report.md").read_text()
+    home = sorted(first.glob("*.*"))
+    assert [path.name for path in home] == ["home.tar.0", "report.md"]
+    second.mkdir()
+    shutil.copy(home[0], second)
+    assert run(*command, str(second))[0] == speed  # not measured again
+    _, again = run(*command, str(second))
+    params = load_params(ROOT / "presets/tiny.yaml")
+    asked = [[name, str(seed)] for seed in params.seeds for name in list(params.models)[:3]]
+    assert [row[:2] for row in again[1:]] == asked
+    assert {row[2] for row in again[1:]} == {"finished"}
+    assert all(-1 <= float(score) <= 12 for row in again[1:] for score in row[4:])
+    assert [row for row in scores if row[2] == "finished"] == [row for row in again if row in scores[1:]]
+
+
+@pytest.mark.slow
+def test_the_time_to_accuracy_is_complete(tmp_path):
+    (table,) = run("time_to_accuracy.py", "--tiny", "--out", str(tmp_path / "curves.png"))
+    sides = {"VLAC (ours)": "torch", "pythae + GMM": "pythae", "VaDE": "clustpy"}
+    assert set(table[0][1:]) == {name for name, package in sides.items() if importlib.util.find_spec(package)}
+    assert [row[0] for row in table[1:]] == [*(f"{0.3 * turn:g}" for turn in range(1, 11)), "last"]
+    assert filled(table[-1][1:])
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
