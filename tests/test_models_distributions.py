@@ -34,6 +34,8 @@ def test_divergences_from_the_components_agree_with_torch(covariance):
     expected = kl_divergence(MultivariateNormal(mean, std.square().diag_embed()), truth)
     torch.testing.assert_close(prior.kl(mean, std), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(prior.kl(mean[:, 0], std[:, 0])[:, 0], expected[:, 0], rtol=1e-4, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(prior.kl(mean, std), expected, rtol=1e-4, atol=1e-4)
     z = mean[:1, 0] + std[:1, 0] * random(40_000, 3, seed=7)
     estimates = prior.kl_at(z, std[:1, 0].expand(len(z), -1))
     error = estimates.std(0) / math.sqrt(len(z))

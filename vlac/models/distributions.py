@@ -59,8 +59,10 @@ class Prior(nn.Module):
     def whiten(self, z: Tensor) -> Tensor:
         """Return A^-1 (z - mean), float (B, K, d), of z, float (B, d) or (B, K, d): a standard normal under p."""
         u = ((z if z.dim() == 3 else z[:, None]) - self.mean) / self.scale
-        lower = self.lower
-        return u if lower is None else u + torch.einsum("kij,bkj->bki", lower, u)
+        if (lower := self.lower) is None:
+            return u
+        with torch.autocast(u.device.type, enabled=False):  # which would round the products to bfloat16
+            return u + torch.einsum("kij,bkj->bki", lower, u)
 
     def kl(self, mean: Tensor, std: Tensor) -> Tensor:
         """Return KL(q(z given x, y = k) || p(z given y = k)) in closed form, float (B, K), for every k.
