@@ -117,5 +117,5 @@ class Render(nn.Module):
 
 
 def shuffle(planes: Tensor) -> Tensor:
-    """Return float (B, C, 2 H, 2 W), channels last, of float (B, 4 C, H, W): 4 planes make one."""
-    return F.pixel_shuffle(planes, 2).contiguous(memory_format=torch.channels_last)
+    """Return float (B, C, 2 H, 2 W) of float (B, 4 C, H, W): 4 planes make one."""
+    return F.pixel_shuffle(planes, 2)
