@@ -10,7 +10,7 @@ from vlac.models import ladder
 from vlac.models.ladder import Ladder
 from vlac.params.schema import Likelihood, Network
 
-NETWORK = Network(form="vlae", channels=[2, 3, 4], hidden=5, z=[6, 7, 8, 9])
+NETWORK = Network(form="vlae", channels=[2, 3, 4], hidden=5, z=[6, 7, 8, 9], y_above=[1, 2, 3])
 LIKELIHOOD = Likelihood(form="laplace", scale=0.1)
 PARAMS = tiny_params().model_copy(update={"network": NETWORK, "likelihood": LIKELIHOOD})
 
@@ -51,6 +51,14 @@ def test_the_cluster_of_a_rung_reaches_the_rungs_above_and_none_below(monkeypatc
     for rung in (1, 2):
         assert not changes(first[rung].mean, second[rung].mean)
     assert changes(first[4].log_q, second[4].log_q)
+
+
+def test_a_cluster_is_kept_from_the_rung_above_where_asked(monkeypatch):
+    model, x = lively_ladder(tiny_spec({1: 1, 2: 2, 3: 3, 4: 4}, y_above=(2,))), tiny_input(4)
+    first, second = (encode_with(model, x, {3: k}, monkeypatch) for k in (0, 2))
+    assert torch.equal(first[4].log_q, second[4].log_q)
+    first, second = (encode_with(model, x, {2: k}, monkeypatch) for k in (0, 1))
+    assert changes(first[3].log_q, second[3].log_q)
 
 
 def test_encoding_without_a_temperature_takes_the_most_probable_clusters():

@@ -40,7 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def tiny_values(**training: Any) -> dict[str, Any]:
     """Return the content of a params.yaml with tiny networks; keywords change single training parameters."""
     values = load_params(ROOT / "presets/tiny.yaml").model_dump(mode="json")
-    values["network"] = {"form": "vlae", "channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2]}
+    values["network"] = {"form": "vlae", "channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2], "y_above": [1, 2, 3]}
     values["likelihood"] = {"form": "gaussian", "scale": 1.0}
     values["mixture"] = {"q_y": "head", "covariance": "diagonal", "start": "random"}
     values["objective"] |= {"enter": [0, 0, 0, 0], "kl_z": "sampled", "fade": 3, "temperature_until": 1.0}
@@ -68,7 +68,7 @@ def tiny_job(path: Path, identity: dict[str, str] = IDENTITY, **told: Any) -> Jo
 
 def tiny_spec(K: dict[int, int] = MIXED, z: int = 2, scale: float = 1.0, **other: Any) -> Spec:
     """Return a spec with two or three feature maps per rung and z of the same size everywhere."""
-    plain = {"likelihood": "gaussian", "form": "vlae", "covariance": "diagonal", "q_y": "head"}
+    plain = {"likelihood": "gaussian", "form": "vlae", "covariance": "diagonal", "q_y": "head", "y_above": (1, 2, 3)}
     return Spec(dict(K), dict.fromkeys(K, z), (2, 3, 2), 4, scale=scale, **(plain | other))
 
 

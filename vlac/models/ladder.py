@@ -21,6 +21,7 @@ class Spec:
     hidden: int  # width of the fully connected layers of rung 4
     likelihood: str  # "gaussian" or "laplace"
     scale: float  # standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1]
+    y_above: tuple[int, ...]  # rungs whose y_l is an input of g_{l+1}; the paper's are all (Eq. 7)
     form: str  # of the sub-networks: a key of `networks.FORMS`
     covariance: str  # of p(z_l given y_l), or "full"
     q_y: str  # how q(y_l given x) is found: "head", "responsibilities" or "distilled"
@@ -131,7 +132,7 @@ class Ladder(nn.Module):
             self.features[str(rung)] = features
             self.heads[str(rung)] = self.make_head(rung, size)
             self.priors[str(rung)] = Prior(spec.K[rung], spec.z[rung], spec.covariance)
-            if spec.K[rung] > 1 and rung < top:
+            if spec.K[rung] > 1 and rung < top and rung in spec.y_above:
                 self.side[str(rung)] = nn.Linear(spec.K[rung], spec.channels[rung - 1], bias=False)
         climbs, self.render = networks.decoder(spec.z)
         self.climbs.update({str(rung): climb for rung, climb in climbs.items()})
@@ -165,8 +166,8 @@ class Ladder(nn.Module):
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
-        y_{l-1} is added to the trunk, so that h_l and everything above have seen it. As in the VLAE's published code,
-        the networks of form `vlae` compute h_l beside the trunk, from the trunk below rung l.
+        y_{l-1}, if it is one of `y_above`, is added to the trunk: h_l and everything above have seen it. As in the VLAE's
+        published code, the networks of form `vlae` compute h_l beside the trunk, from the trunk below rung l.
 
         Args:
             x: float (B, 3, 32, 32) in [0, 1].

@@ -59,6 +59,7 @@ class LadderMethod(Method):
             hidden=network.hidden,
             likelihood=likelihood.form,
             scale=likelihood.scale,
+            y_above=tuple(network.y_above),
             form=network.form,
             covariance=mixture.covariance,
             q_y=mixture.q_y,
@@ -166,7 +167,8 @@ class LadderMethod(Method):
             f"to {objective.temperature_end:g} over the first {objective.temperature_until:.0%} of updates; {kl_z}. "
             f"Weights of the KL terms, after warm-up over {objective.fade} updates: {weights} for z_1 to "
             f"z_{len(objective.kl_z_weight)}, {objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
-            f"{self._order()} {Q_Y[mixture.q_y]} Components of {mixture.covariance} covariance.",
+            f"Clusters that the rung above sees: y of rungs {', '.join(map(str, self.params.network.y_above))} "
+            f"(Eq. 7: of all). {self._order()} {Q_Y[mixture.q_y]} Components of {mixture.covariance} covariance.",
         ]
 
     def _order(self) -> str:

@@ -67,12 +67,13 @@ class Data(Section):
 
 
 class Network(Section):
-    """Form and widths of the ladder's networks and sizes of its latent variables."""
+    """Form and widths of the ladder's networks, sizes of its latent variables, and whose y the rung above sees."""
 
     form: Literal["strided", "vlae"]
     channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     hidden: Positive
     z: PerRung
+    y_above: list[Annotated[int, Field(ge=1, lt=L)]]
 
 
 class Likelihood(Section):
