@@ -166,8 +166,8 @@ class Ladder(nn.Module):
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
-        y_{l-1}, if it is one of `y_above`, is added to the trunk: h_l and everything above have seen it. As in the VLAE's
-        published code, the networks of form `vlae` compute h_l beside the trunk, from the trunk below rung l.
+        y_{l-1}, if it is one of `y_above`, is added to the trunk: h_l and everything above have seen it. As in the
+        VLAE's published code, networks of form `vlae` compute h_l beside the trunk, from the trunk below rung l.
 
         Args:
             x: float (B, 3, 32, 32) in [0, 1].
