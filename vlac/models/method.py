@@ -98,9 +98,13 @@ class LadderMethod(Method):
         """Return what an update minimises, and the terms of Eq. (9) behind it: a `Loss` of the trainer."""
         from vlac.models.objective import bound
 
-        posteriors = self.model.encode(x, at.temperature, generator, fade=at.fade)
+        posteriors = self.posteriors(chosen, x, at, generator)
         terms = bound(self.model, x, posteriors, self.params.objective.kl_z, at.fade)
         return (terms.distillation() - terms.weighted(at.kl_z, at.kl_y)).mean(), terms
+
+    def posteriors(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> dict[int, Posterior]:
+        """Return q(y, z given x) by rung of the images of an update; arguments as of `loss`."""
+        return self.model.encode(x, at.temperature, generator, fade=at.fade)
 
     def encode(self, images: np.ndarray) -> Codes:
         """Return clusters, probabilities and codes of every rung, in float32 whatever the precision of training."""

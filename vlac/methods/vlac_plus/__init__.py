@@ -90,15 +90,16 @@ class Method(vlac.Method):
         import torch
 
         from vlac.methods.vlac_plus.neighbours import agreement
-        from vlac.models.objective import bound
 
-        log_q = self.model.log_q(self.pairs.features[chosen])
-        posteriors = self.model.encode(x, at.temperature, generator, log_q, at.fade)
-        terms = bound(self.model, x, posteriors, self.params.objective.kl_z, at.fade)
+        loss, terms = super().loss(chosen, x, at, generator)
         with torch.autocast(x.device.type, enabled=False):
             gain = agreement(self.model.clusters, self.pairs.draw(generator))
-        taught = (terms.distillation() - terms.weighted(at.kl_z, at.kl_y)).mean()
-        return taught - self.settings.pretext.weight * gain, terms
+        return loss - self.settings.pretext.weight * gain, terms
+
+    def posteriors(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> dict[int, Posterior]:
+        """Return q(y, z given x) by rung, with the clusters of the images' pretext features."""
+        log_q = self.model.log_q(self.pairs.features[chosen])
+        return self.model.encode(x, at.temperature, generator, log_q, at.fade)
 
     def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor]:
         """Return q(y, z given x) by rung, and the pretext features of x, float (B, size)."""

@@ -100,7 +100,7 @@ class Grow(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         """Return float (B, outputs, 2 H, 2 W)."""
-        grown: Tensor = self.rectify(shuffle(self.convolve(planes)))
+        grown: Tensor = self.rectify(F.pixel_shuffle(self.convolve(planes), 2))
         return grown
 
 
@@ -113,9 +113,4 @@ class Render(nn.Module):
 
     def forward(self, below: Tensor) -> Tensor:
         """Return the mean image; sigmoid in float32, because bfloat16 steps by half a grey level near white."""
-        return torch.sigmoid(shuffle(self.output(below)).float())
-
-
-def shuffle(planes: Tensor) -> Tensor:
-    """Return float (B, C, 2 H, 2 W) of float (B, 4 C, H, W): 4 planes make one."""
-    return F.pixel_shuffle(planes, 2)
+        return torch.sigmoid(F.pixel_shuffle(self.output(below), 2).float())

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vlac.models.networks.layers import SLOPE, Flatten, Unflatten, conv, deconv, dense, join
+from vlac.models.networks.layers import Flatten, Unflatten, conv, deconv, dense, join, rectified
 
 
 class Block(nn.Sequential):
@@ -67,7 +67,7 @@ class Climb(nn.Module):
         elif z is not None:
             maps, size = {2: (c2, 8), 1: (c1, 16)}[rung]
             plane = nn.Sequential(nn.Linear(z, maps * size**2, bias=False), Unflatten(maps, size))
-            self.lift = nn.Sequential(*plane, nn.BatchNorm2d(maps), nn.LeakyReLU(SLOPE, inplace=True))
+            self.lift = nn.Sequential(*plane, *rectified(maps))
             width += maps
         if rung == 4:
             self.body: nn.Module = nn.Sequential(dense(width, hidden), dense(hidden, hidden))
