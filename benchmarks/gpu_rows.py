@@ -1,12 +1,14 @@
-"""What the processes of on_gpu.py do: train and score the paper's rows until the time is up, and measure the speed."""
+"""What on_gpu.py does: train and score the paper's rows until the time is up, and measure the speed."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loops import ours
+import torch
+from loops import updates
 from machine import wait_for
 from training_speed import RUNG, case
 
@@ -86,18 +88,35 @@ def method_of(params: Params, model: str) -> LadderMethod:
     return method
 
 
-def train_rows(waiting: Any, run: Run) -> None:
-    """Train the rows that the queue `waiting` yields, up to a None, or until no epoch fits."""
-    while (row := waiting.get()) and time.monotonic() + run.epoch_seconds < run.stop:
-        failed = row.folder(run.out) / "failed.txt"
-        failed.unlink(missing_ok=True)
-        try:
-            train(row, run)
-        except (VlacError, RuntimeError) as error:  # the latter for one where the device's memory is full
-            write_text(failed, f"{one_line(str(error))}\n")
+def train_rows(rows: Sequence[Row], count: int, run: Run) -> None:
+    """Train rows, `count` at a time, until all are finished or no epoch fits."""
+    waiting, going = list(rows), list[Turns]()
+    while waiting or going:
+        while waiting and len(going) < count and time.monotonic() + run.epoch_seconds < run.stop:
+            (waiting[0].folder(run.out) / "failed.txt").unlink(missing_ok=True)
+            going.append(Turns(waiting[0], train(waiting.pop(0), run)))
+        if not going:
+            return
+        for turns in list(going):
+            try:
+                with turns.stream:
+                    next(turns.updates)
+            except (StopIteration, VlacError, RuntimeError) as error:  # the last one where the device's memory is full
+                going.remove(turns)
+                if not isinstance(error, StopIteration):
+                    write_text(turns.of.folder(run.out) / "failed.txt", f"{one_line(str(error))}\n")
 
 
-def train(row: Row, run: Run) -> None:
+class Turns:
+    """A training that goes on by one update at a time, on a GPU in a stream of its own."""
+
+    def __init__(self, of: Any, updates: Iterator[None]) -> None:
+        self.of, self.updates = of, updates
+        cuda = torch.cuda.is_available()
+        self.stream: AbstractContextManager[Any] = torch.cuda.stream(torch.cuda.Stream()) if cuda else nullcontext()
+
+
+def train(row: Row, run: Run) -> Iterator[None]:
     """Train a row from its checkpoint until it is finished or the time is up, and score it as it is then."""
     method, folder, epochs = method_of(run.params, row.model), row.folder(run.out), run.params.training.epochs
     done: list[base.Row] = []
@@ -121,7 +140,7 @@ def train(row: Row, run: Run) -> None:
 
     job = Job(row.model, row.checkpoint(run.out), identity(run, row.model), resumed, epoch)
     with suppress(TimeIsUpError):
-        method.fit(Split.load(run.out / "data/train.npz").images, row.seed, job)
+        yield from method.trainer(Split.load(run.out / "data/train.npz").images, row.seed, job).steps()
     at = {"model": row.model, "seed": row.seed, "epochs": len(done), "of": epochs}
     if len(done) == epochs:
         save_method(folder / "model.pt", method)
@@ -156,16 +175,22 @@ def scores(method: LadderMethod, out: Path) -> dict[str, float]:
     return score(Clustering(y_train, train.labels, y_test, test.labels, method.K[rung], len(DIGITS)), SHOWN)
 
 
-def speed(params: Params, model: str, steps: int, seconds: float, together: Any, found: Any) -> None:
-    """Train a model for some seconds, from the moment that all processes are ready; put its images/s into `found`."""
-    of = case(method_of(params, model), steps)
-    epoch, images = ours(of), 0
-    epoch()
-    wait_for(of.device)
-    together.wait()
-    started = time.monotonic()
-    while time.monotonic() < started + seconds:
-        epoch()
+def speed(method: LadderMethod, count: int, steps: int, seconds: float) -> float:
+    """Return the images/s in total of so many trainings of a method that take turns."""
+    of = case(method, steps)
+    going = [Turns(None, updates(of)) for _ in range(count)]
+
+    def images(blocks: float) -> int:
+        """Train for so many blocks of updates or, after the first one, until the time is up."""
+        done, started = 0, time.monotonic()
+        while done < blocks * steps and (done < steps or time.monotonic() < started + seconds):
+            for turns in going:
+                with turns.stream:
+                    next(turns.updates)
+            done += 1
         wait_for(of.device)
-        images += len(of.images)
-    found.put(images / (time.monotonic() - started))
+        return done * count * method.params.training.batch
+
+    images(1)
+    started = time.monotonic()
+    return images(float("inf")) / (time.monotonic() - started)

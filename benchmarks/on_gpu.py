@@ -10,8 +10,6 @@ they fit. A call that finds these parts alone unpacks them; `cat home.tar.* | ta
 
 import argparse
 import importlib.util
-import multiprocessing
-import os
 import runpy
 import subprocess
 import sys
@@ -37,13 +35,11 @@ from vlac.params.schema import Params
 from vlac.training.device import settle
 
 ROOT = Path(__file__).parents[1]
-TOGETHER = (1, 2, 4)
-"""Trainings at once that are tried, on a CPU as many as it has cores."""
+TOGETHER = (1, 4, 16)
+"""Trainings at once that are tried on a GPU, where each has a stream."""
 
 WORTH = 1.05
 """How much faster in total several trainings at once have to be."""
-
-SPAWN = multiprocessing.get_context("spawn")  # CUDA does not outlive a fork
 
 
 def preset(name: str) -> Params:
@@ -105,40 +101,18 @@ def measure(params: Params, name: str, minutes: float) -> dict[str, Any]:
     device = settle(params.training)
     tests = gpu_tests(12 * minutes)
     steps = STEPS[device.torch.type].get(params.experiment, 2)
-    work = flops(ours(case(method_of(params, name), 1))) / params.training.batch
-    cores = len(os.sched_getaffinity(0))
-    counts = [count for count in TOGETHER if count == 1 or device.torch.type == "cuda" or count <= cores]
-    rates = {str(count): at_once(count, (params, name, steps, 0.6 * minutes), 9 * minutes) for count in counts}
+    method = method_of(params, name)
+    work = flops(ours(case(method, 1))) / params.training.batch
+    counts = TOGETHER if device.torch.type == "cuda" else (1,)
+    rates = {str(count): speed(method, count, steps, minutes) for count in counts}
     best = peak(device.torch, torch.bfloat16 if device.bfloat16 else torch.float32)
     return {"tests": tests, "peak": best, "flop": work, "precision": str(device), "rates": rates}
 
 
-def at_once(count: int, of: tuple[Params, str, int, float], patience: float) -> float:
-    """Return images/s of so many trainings at once, 0 where they fail or are not ready in time."""
-    together, found = SPAWN.Barrier(count, timeout=patience), SPAWN.SimpleQueue()
-    join([SPAWN.Process(target=speed, args=(*of, together, found)) for _ in range(count)], patience)
-    rates = []
-    while not found.empty():
-        rates.append(found.get())
-    return sum(rates) if len(rates) == count else 0.0
-
-
-def join(processes: list[Any], seconds: float) -> None:
-    """Start processes, and end those that are not done in time."""
-    end = time.monotonic() + seconds
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
-    for process in processes:
-        process.kill()  # a checkpoint is written atomically
-        process.join()
-
-
-def chosen(rates: Mapping[str, float], cuda: bool) -> int:
+def chosen(rates: Mapping[str, float]) -> int:
     """Return how many trainings to run at once."""
     best = max(rates, key=lambda count: rates[count])
-    return int(best) if cuda and rates[best] > WORTH * rates["1"] else 1
+    return int(best) if rates[best] > WORTH * rates["1"] else 1
 
 
 def main() -> None:
@@ -170,15 +144,10 @@ def main() -> None:
         measured = measure(params, rows[0].model, options.minutes)
         measured |= {"machine": here, "preset": params.experiment}
         write_json(note, measured)
-    count = chosen(measured["rates"], device.type == "cuda")
+    count = chosen(measured["rates"])
     if waiting := [row for row in rows if state(row, out) != "finished"]:
         images, rate = len(Split.load(out / "data/train.npz")), measured["rates"][str(count)] / count
-        expected = images / rate if rate else 0.0
-        run, queue = Run(params, out, data, end - reserve, expected), SPAWN.SimpleQueue()
-        for row in [*waiting, *[None] * count]:
-            queue.put(row)
-        workers = [SPAWN.Process(target=train_rows, args=(queue, run)) for _ in range(count)]
-        join(workers, end - reserve / 3 - time.monotonic())
+        train_rows(waiting, count, Run(params, out, data, end - reserve - 3 * count, images / rate))
     left = pack(out)
     text = report(params, measured, count, out, left, (time.monotonic() - began) / 60)
     write_text(out / "report.md", text)

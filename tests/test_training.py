@@ -10,9 +10,9 @@ from vlac.errors import DivergedError, VlacError
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.load import save_method
 from vlac.models.method import LadderMethod
-from vlac.training import trainer
+from vlac.training import captured, trainer
 from vlac.training.checkpoint import Checkpoint
-from vlac.training.device import settle_device
+from vlac.training.device import Device, settle_device
 from vlac.training.trainer import NOISE
 
 IMAGES = tiny_images(40)
@@ -185,6 +185,30 @@ def test_cuda_without_cuda_is_refused_and_auto_is_the_cpu():
     with pytest.raises(VlacError, match="cuda, but torch sees no CUDA device"):
         settle_device("cuda", 1)
     assert settle_device("auto", 1) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_updates_that_read_order_and_settings_from_the_device_are_the_same(path, tmp_path, monkeypatch, progressive):
+    """What a CUDA graph replays, one kernel at a time on the CPU."""
+    _, rows = finish(tmp_path / "plain.pt", progressive=progressive)
+    monkeypatch.setattr(Device, "graphs", True)
+    monkeypatch.setattr(captured, "WARM_UP", 10**9)
+    _, found = finish(path, progressive=progressive)
+    assert found == [pytest.approx(row, rel=1e-4, abs=1e-5) for row in rows]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["vlac", "gmdgm", "vlac_plus"])
+def test_a_captured_update_is_the_update(tmp_path, monkeypatch, kind):
+    """Two trainings of one seed, with and without CUDA graphs; rungs 1 and 2 enter and are complete on the way."""
+    objective = tiny_params().objective.model_copy(update=PROGRESSIVE)
+    params = tiny_params(device="cuda", precision="float32", epochs=5).model_copy(update={"objective": objective})
+    histories = []
+    for warm_up in (captured.WARM_UP, 10**9):
+        monkeypatch.setattr(captured, "WARM_UP", warm_up)
+        method = tiny_method(kind, params)
+        histories.append(method.fit(tiny_images(400), 0, tiny_job(tmp_path / f"{warm_up}.pt")))
+    assert histories[0] == [pytest.approx(row, rel=1e-2, abs=1e-2) for row in histories[1]]
 
 
 @pytest.mark.gpu

@@ -15,7 +15,7 @@ def uniform_kl(log_q: Tensor) -> Tensor:
     return (log_q.exp() * log_q).sum(-1) + math.log(log_q.shape[-1])
 
 
-def gumbel_softmax(log_q: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
+def gumbel_softmax(log_q: Tensor, temperature: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Return a relaxed one-hot sample of Cat(q), float (..., K), by the Gumbel-softmax trick (Jang et al., 2017)."""
     exponential = torch.empty_like(log_q).exponential_(generator=generator)
     gumbel = -exponential.clamp_min(1e-20).log()

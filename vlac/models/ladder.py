@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from vlac.models.distributions import MIN_STD, Prior, gumbel_softmax
 from vlac.models.networks import FORMS
+from vlac.models.networks.layers import Share, left_out
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,10 @@ class Ladder(nn.Module):
     def encode(
         self,
         x: Tensor,
-        temperature: float | None = None,
+        temperature: Share | None = None,
         generator: torch.Generator | None = None,
         log_q: Mapping[int, Tensor] | None = None,
-        fade: Mapping[int, float] | None = None,
+        fade: Mapping[int, Share] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
@@ -180,9 +181,10 @@ class Ladder(nn.Module):
         given, below = log_q or {}, x
         posteriors: dict[int, Posterior] = {}
         for rung in range(1, max(self.rungs) + 1):
-            name, entered = str(rung), 1.0 if fade is None else fade.get(rung, 1.0)
+            name = str(rung)
+            entered: Share = 1.0 if fade is None else fade.get(rung, 1.0)
             own = self.trunk[name](below) if name in self.trunk else below
-            if rung in self.spec.K and entered > 0:
+            if rung in self.spec.K and not left_out(entered):
                 h = self.features[name](below if self.beside_trunk else own)
                 posteriors[rung] = self._posterior(rung, h, given.get(rung), temperature, generator)
                 if name in self.side:
@@ -192,7 +194,7 @@ class Ladder(nn.Module):
         return posteriors
 
     def _posterior(
-        self, rung: int, h: Tensor, log_q: Tensor | None, temperature: float | None, generator: torch.Generator | None
+        self, rung: int, h: Tensor, log_q: Tensor | None, temperature: Share | None, generator: torch.Generator | None
     ) -> Posterior:
         """Return q(y_l, z_l given x) from h_l, float (B, F); `log_q` as for `encode`."""
         head, prior, sampled = self.head(rung), self.prior(rung), temperature is not None
@@ -216,7 +218,7 @@ class Ladder(nn.Module):
         log_q = F.log_softmax(-kl, -1) if log_pi is None or self.training else log_pi
         return Posterior(_choose(log_q, temperature, generator), log_q, mean, std, z, kl, log_pi)
 
-    def decode(self, z: Mapping[int, Tensor], fade: Mapping[int, float] | None = None) -> Tensor:
+    def decode(self, z: Mapping[int, Tensor], fade: Mapping[int, Share] | None = None) -> Tensor:
         """Return the mean image, float (B, 3, 32, 32) in [0, 1], of latents z_l, float (B, d_l), Eqs. (1)-(3).
 
         `fade` as for `encode`; a rung at 0 needs no z_l.
@@ -232,7 +234,7 @@ class Ladder(nn.Module):
         return image
 
 
-def _choose(log_q: Tensor, temperature: float | None, generator: torch.Generator | None) -> Tensor:
+def _choose(log_q: Tensor, temperature: Share | None, generator: torch.Generator | None) -> Tensor:
     if temperature is None:
         return F.one_hot(log_q.argmax(-1), log_q.shape[-1]).to(log_q.dtype)
     return gumbel_softmax(log_q, temperature, generator)

@@ -1,7 +1,8 @@
 """Where the arithmetic runs: device, precision, threads and memory, from the parameters and what the machine has."""
 
 import ctypes
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,23 @@ class Device:
         """Return the context in which networks run at the chosen precision."""
         # No weight is used twice in a pass, so the cache would save nothing.
         return torch.autocast(self.torch.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False)
+
+    @property
+    def graphs(self) -> bool:
+        """Whether updates run as CUDA graphs."""
+        return self.torch.type == "cuda"
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Have the GPU run what is asked for inside on a stream of its own, as a CUDA graph demands; a CPU has none."""
+        if self.torch.type != "cuda":
+            yield
+            return
+        outside, stream = torch.cuda.current_stream(), torch.cuda.Stream()
+        stream.wait_stream(outside)
+        with torch.cuda.stream(stream):
+            yield
+        outside.wait_stream(stream)
 
     def __str__(self) -> str:
         return f"{self.torch.type}, {'bfloat16' if self.bfloat16 else 'float32'}"

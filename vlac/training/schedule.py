@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vlac.models.ladder import Ladder, to_input
+from vlac.models.networks.layers import Share
 from vlac.params.schema import Objective
 
 START_IMAGES = 10_000
@@ -17,12 +18,12 @@ ROWS = 500
 
 @dataclass(frozen=True)
 class Weights:
-    """The settings of one update."""
+    """The settings of one update: numbers, or scalars on the device."""
 
-    temperature: float  # of Gumbel-softmax
-    kl_z: dict[int, float]  # weight of KL_z by rung
-    kl_y: dict[int, float]  # weight of KL_y by rung
-    fade: dict[int, float]  # how far each rung has entered the decoder, 0 to 1
+    temperature: Share  # of Gumbel-softmax
+    kl_z: dict[int, Share]  # weight of KL_z by rung
+    kl_y: dict[int, Share]  # weight of KL_y by rung
+    fade: dict[int, Share]  # how far each rung has entered the decoder, 0 to 1
 
 
 class Schedule:
@@ -57,7 +58,7 @@ class Schedule:
 
 
 @torch.no_grad()
-def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, float], seed: int) -> None:
+def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Share], seed: int) -> None:
     """Set a rung's means by k-means on its codes, and one scale per axis from what they leave over.
 
     `images`: uint8 (N, 32, 32, 3), on the device. Other seeds start from other means.

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from vlac.methods.base import Job, Row
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import Bound
 from vlac.params.schema import Params
+from vlac.training.captured import Captured
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
 from vlac.training.progress import Progress
@@ -61,14 +62,30 @@ class Trainer:
             {"params": [p for _, p in named if p.requires_grad]},
             {"params": priors, "lr": training.lr_prior},
         ]
-        # Fused: one pass over all parameters per update.
-        self.optimiser = torch.optim.Adam(groups if priors else groups[:1], lr=training.lr, fused=True)
+        # Fused: one pass over all parameters per update. Capturable: as a CUDA graph asks.
+        settings: dict[str, Any] = {"lr": training.lr, "fused": True, "capturable": device.torch.type == "cuda"}
+        self.optimiser = torch.optim.Adam(groups if priors else groups[:1], **settings)
         self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time
         self.schedule = Schedule(params.objective, model.rungs, self.updates, training.epochs)
+        self.record = EpochRecord(model, device.torch)
+        captured = Captured(self._update, self.generator, len(images), training.batch)
+        self.captured = captured if device.graphs else None
         self.history: list[Row] = []
 
     def run(self) -> list[Row]:
         """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
+
+        Raises what `steps` raises.
+        """
+        with self.device.stream():
+            for _ in self.steps():
+                pass
+        return self.history
+
+    def steps(self) -> Iterator[None]:
+        """Train as `run` does, and yield after every update: several trainings can take turns on one GPU.
+
+        On a GPU each needs a stream of its own, current whenever this goes on.
 
         Raises:
             VlacError: the checkpoint is damaged, or of another training.
@@ -82,7 +99,7 @@ class Trainer:
         with Progress(f"{self.job.name} seed {self.seed}", self.training.epochs, len(self.history)) as progress:
             while len(self.history) < self.training.epochs:
                 started = time.monotonic()
-                row = self._epoch(len(self.history))
+                row = yield from self._epoch(len(self.history))
                 self._refuse_non_finite(row)
                 self.history.append(row)
                 finished = time.monotonic()
@@ -91,27 +108,35 @@ class Trainer:
                     saved = time.monotonic()
                 progress.show(row, self.updates * self.training.batch / (finished - started))
                 self.job.epoch(row)
-        return self.history
 
-    def _epoch(self, epoch: int) -> Row:
-        """Train on every image once; nothing waits for the device before the end."""
+    def _epoch(self, epoch: int) -> Generator[None, None, Row]:
+        """Train on every image once and return the epoch's row; nothing waits for the device before the end."""
         if self.params.mixture.start == "kmeans":
             for rung in self.model.mixture_rungs:
                 if epoch == self.schedule.enter[rung] + 1:  # codes of an untrained head say little
                     fade = self.schedule.at(epoch * self.updates).fade
                     start_mixture(self.model, rung, self.images, fade, self.seed)
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
-        record = EpochRecord(self.model, self.device.torch)
-        for update in range(self.updates):
-            at = self.schedule.at(epoch * self.updates + update)
-            chosen = order[update * self.training.batch : (update + 1) * self.training.batch]
-            with self.device.autocast():
-                loss, terms = self.loss(chosen, to_input(self.images[chosen]), at, self.generator)
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            record.add(terms)
-        return {"epoch": epoch + 1, "temperature": at.temperature} | record.row()
+        settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
+        self.record.clear()
+        if self.captured:
+            self.captured.begin(order, settings)
+        for update, at in enumerate(settings):
+            if self.captured:
+                self.captured()
+            else:
+                self._update(order[update * self.training.batch : (update + 1) * self.training.batch], at)
+            yield
+        return {"epoch": epoch + 1, "temperature": float(settings[-1].temperature)} | self.record.row()
+
+    def _update(self, chosen: Tensor, at: Weights) -> None:
+        """Train on a batch of images, given by their indices."""
+        with self.device.autocast():
+            loss, terms = self.loss(chosen, to_input(self.images[chosen]), at, self.generator)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.record.add(terms)
 
     def _save(self) -> None:
         states = self.model.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
@@ -137,10 +162,15 @@ class EpochRecord:
         self.model = model
         self.names = ["elbo", "log_likelihood", *(f"kl_z_{rung}" for rung in model.rungs)]
         self.names += [f"kl_y_{rung}" for rung in model.mixture_rungs]
-        self.images = 0
+        self.images = torch.zeros((), dtype=torch.int64, device=device)
         self.sums = torch.zeros(len(self.names), device=device)
         self.q = {rung: torch.zeros(model.K[rung], device=device) for rung in model.mixture_rungs}
         self.counts = {rung: torch.zeros(model.K[rung], device=device) for rung in model.mixture_rungs}
+
+    def clear(self) -> None:
+        """Begin a new epoch."""
+        for total in (self.images, self.sums, *self.q.values(), *self.counts.values()):
+            total.zero_()
 
     @torch.no_grad()
     def add(self, bound: Bound) -> None:
@@ -167,9 +197,10 @@ class EpochRecord:
 
         What belongs to a rung that has not entered is 0.
         """
-        row = {name: total / self.images for name, total in zip(self.names, self.sums.tolist(), strict=True)}
+        images = int(self.images)
+        row = {name: total / images for name, total in zip(self.names, self.sums.tolist(), strict=True)}
         for rung in self.model.mixture_rungs:
-            mean_q = self.q[rung] / self.images
+            mean_q = self.q[rung] / images
             row[f"clusters_in_use_{rung}"] = int((self.counts[rung] > 0).sum())
             entered = bool(mean_q.any())
             row[f"entropy_mean_q_{rung}"] = float(-(mean_q * mean_q.clamp_min(1e-12).log()).sum()) if entered else 0.0

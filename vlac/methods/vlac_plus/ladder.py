@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from vlac.methods.vlac_plus.pretext import Clusters, Pretext
 from vlac.models.ladder import Head, Ladder, Posterior, Spec
+from vlac.models.networks.layers import Share
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class PlusLadder(Ladder):
     def encode(
         self,
         x: Tensor,
-        temperature: float | None = None,
+        temperature: Share | None = None,
         generator: torch.Generator | None = None,
         log_q: Mapping[int, Tensor] | None = None,
-        fade: Mapping[int, float] | None = None,
+        fade: Mapping[int, Share] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, as `Ladder.encode`; `log_q` is looked up here if it is not given."""
         return super().encode(x, temperature, generator, log_q or self.log_q(self.pretext.features(x)), fade)

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 SLOPE = 0.1
 
+Share = float | Tensor
+"""How far a rung has entered, 0 to 1; a scalar on the device, while it grows inside a CUDA graph."""
+
 
 def rectified(maps: int) -> nn.Sequential:
     """Return batch normalisation and leaky ReLU of so many maps."""
@@ -47,6 +50,16 @@ class Unflatten(nn.Module):
 
     def forward(self, flat: Tensor) -> Tensor:
         return flat.unflatten(1, (self.size, self.size, self.channels)).permute(0, 3, 1, 2)
+
+
+def left_out(share: Share) -> bool:
+    """Return whether the rung has not entered yet."""
+    return isinstance(share, float) and share == 0
+
+
+def faded(x: Tensor, share: Share) -> Tensor:
+    """Return x times the share; x itself where that is the number 1."""
+    return x if isinstance(share, float) and share == 1 else x * share
 
 
 def join(above: Tensor, z: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vlac.models.networks.layers import Flatten, Unflatten, conv, deconv, dense, join, rectified
+from vlac.models.networks.layers import Flatten, Share, Unflatten, conv, deconv, dense, faded, join, rectified
 
 
 class Block(nn.Sequential):
@@ -79,15 +79,14 @@ class Climb(nn.Module):
         else:
             self.body = deconv(width, c1)
 
-    def forward(self, z: Tensor | None, above: Tensor | None, fade: float = 1.0) -> Tensor:
+    def forward(self, z: Tensor | None, above: Tensor | None, fade: Share = 1.0) -> Tensor:
         """Return z~_l from z_l, float (B, d_l) or None, and z~_{l+1}, float (B, hidden) or (B, C, H, W) or None.
 
         `fade` scales what z_l adds, from 0, nothing, to 1.
         """
         if self.lift is not None and z is not None:
             z = self.lift(z)
-        if fade < 1 and z is not None:
-            z = z * fade
+        z = None if z is None else faded(z, fade)
         joined = [part for part in (above, z) if part is not None]
         return self.body(join(*joined) if len(joined) > 1 else joined[0])
 
