@@ -77,7 +77,8 @@ def speed_table(measured: Mapping[str, Any]) -> str:
     """Return images per second and shares of the peak."""
     rows = []
     for count, rate in measured["rates"].items():
-        cells = [f"{rate:,.0f}", f"{rate / int(count):,.0f}", f"{rate * measured['flop'] / measured['peak']:.1%}"]
+        each = rate / int(count.split(",")[0])
+        cells = [f"{rate:,.0f}", f"{each:,.0f}", f"{rate * measured['flop'] / measured['peak']:.1%}"]
         rows.append([count, *(cells if rate else ["failed", "", ""])])
     return aligned(("trainings at once", "images/s in total", "of each", "of the peak"), rows)
 

@@ -32,6 +32,7 @@ from vlac.errors import VlacError
 from vlac.files import read_json, sha256, write_json, write_text
 from vlac.params.load import load_params, validate
 from vlac.params.schema import Params
+from vlac.training import captured
 from vlac.training.device import settle
 
 ROOT = Path(__file__).parents[1]
@@ -105,13 +106,17 @@ def measure(params: Params, name: str, minutes: float) -> dict[str, Any]:
     work = flops(ours(case(method, 1))) / params.training.batch
     counts = TOGETHER if device.torch.type == "cuda" else (1,)
     rates = {str(count): speed(method, count, steps, minutes) for count in counts}
+    if device.graphs:
+        captured.WARM_UP, warm_up = sys.maxsize, captured.WARM_UP
+        rates["1, no CUDA graph"] = speed(method, 1, steps, minutes)
+        captured.WARM_UP = warm_up
     best = peak(device.torch, torch.bfloat16 if device.bfloat16 else torch.float32)
     return {"tests": tests, "peak": best, "flop": work, "precision": str(device), "rates": rates}
 
 
 def chosen(rates: Mapping[str, float]) -> int:
     """Return how many trainings to run at once."""
-    best = max(rates, key=lambda count: rates[count])
+    best = max((count for count in rates if count.isdigit()), key=lambda count: rates[count])
     return int(best) if rates[best] > WORTH * rates["1"] else 1
 
 

@@ -101,10 +101,17 @@ class Prior(nn.Module):
         return self.draw(y, torch.randn(n, self.d, generator=generator, device=self.mean.device))
 
     @torch.no_grad()
-    def start(self, mean: Tensor, scale: Tensor) -> None:
-        """Set the means, float (K, d), and one scale per axis for all components, float (d,)."""
+    def start(self, mean: Tensor, covariance: Tensor) -> None:
+        """Set the means, float (K, d), and the covariances, float (K, d, d), or the variances on their diagonals."""
+        A = torch.linalg.cholesky(covariance)
+        scale = A.diagonal(dim1=1, dim2=2)
+        if self.lower is None:
+            scale = covariance.diagonal(dim1=1, dim2=2).sqrt()
+        else:
+            unit = torch.eye(self.d, dtype=A.dtype)
+            self.raw_lower.copy_(torch.linalg.solve_triangular(A / scale[..., None], unit, upper=False) - unit)
         self.mean.copy_(mean)
-        self.raw_scale.copy_((scale - MIN_STD).clamp_min(MIN_STD).expm1().log().expand(self.K, -1))
+        self.raw_scale.copy_((scale - MIN_STD).clamp_min(MIN_STD).expm1().log())
 
     @torch.no_grad()
     def separation(self) -> Tensor:

@@ -88,7 +88,7 @@ class Mixture(Section):
 
     q_y: Literal["responsibilities", "distilled", "head"]
     covariance: Literal["full", "diagonal"]
-    start: Literal["kmeans", "random"]
+    start: Literal["directions", "kmeans", "random"]
 
 
 class Objective(Section):

@@ -2,18 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from vlac.models.ladder import Ladder, to_input
 from vlac.models.networks.layers import Share
 from vlac.params.schema import Objective
-
-START_IMAGES = 10_000
-"""Most images whose codes start a mixture."""
-
-ROWS = 500
-"""Images that are encoded at a time for it."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +45,3 @@ class Schedule:
             kl_y={rung: objective.kl_y_weight * share for rung, share in grown.items()},
             fade={rung: 1.0 if self.enter[rung] == 0 else share for rung, share in grown.items()},
         )
-
-
-@torch.no_grad()
-def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Share], seed: int) -> None:
-    """Set a rung's means by k-means on its codes, and one scale per axis from what they leave over.
-
-    `images`: uint8 (N, 32, 32, 3), on the device. Other seeds start from other means.
-    """
-    from scipy.cluster.vq import kmeans2  # costs a second, and not every training needs it
-
-    chosen = images[:START_IMAGES]
-    posteriors = [model.encode(to_input(part), fade=fade)[rung] for part in chosen.split(ROWS)]
-    mean, std = (torch.cat([getattr(each, name) for each in posteriors]) for name in ("mean", "std"))
-    codes = mean.double().cpu().numpy()
-    centres, nearest = kmeans2(codes, model.K[rung], iter=20, minit="++", seed=seed)
-    left_over = ((codes - centres[nearest]) ** 2).mean(0) + std.square().mean(0).double().cpu().numpy()
-    model.prior(rung).start(torch.from_numpy(centres), torch.from_numpy(left_over).sqrt())

@@ -17,7 +17,8 @@ from vlac.training.captured import Captured
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
 from vlac.training.progress import Progress
-from vlac.training.schedule import Schedule, Weights, start_mixture
+from vlac.training.schedule import Schedule, Weights
+from vlac.training.start import start_mixture
 
 NOISE = 0x5BD1E995
 """Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
@@ -111,11 +112,11 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> Generator[None, None, Row]:
         """Train on every image once and return the epoch's row; nothing waits for the device before the end."""
-        if self.params.mixture.start == "kmeans":
+        if (by := self.params.mixture.start) != "random":
             for rung in self.model.mixture_rungs:
                 if epoch == self.schedule.enter[rung] + 1:  # codes of an untrained head say little
                     fade = self.schedule.at(epoch * self.updates).fade
-                    start_mixture(self.model, rung, self.images, fade, self.seed)
+                    start_mixture(self.model, rung, self.images, fade, by, self.seed)
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
         settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
         self.record.clear()
