@@ -27,7 +27,7 @@ BATCH = 500
 
 Q_Y = {
     "head": "q(y given x) is a linear softmax network, q(z given x, y) depends on y, as in the paper.",
-    "responsibilities": "q(y given x) is p(y given z) at the sampled z, the optimum of Eq. (9) (not in the paper).",
+    "responsibilities": "q(y given x) is p(y given z) at the sampled z (not in the paper).",
     "distilled": "q(y given x) is a linear softmax network taught by p(y given z) at the sampled z (not in the paper).",
 }
 """How q(y given x) is found, in a sentence, by `mixture.q_y`."""
@@ -182,11 +182,9 @@ class LadderMethod(Method):
 
     def _order(self) -> str:
         """Return a sentence on the order in which the active rungs enter."""
-        enter = self.params.objective.enter
-        epochs = {rung: enter[rung - 1] for rung in self.shape()[0]}
-        if len(set(epochs.values())) == 1:
+        late = self.params.objective.entries(self.shape()[0])
+        if not any(late.values()):
             return "All rungs learn from the start."
-        late = {rung: epoch - min(epochs.values()) for rung, epoch in epochs.items()}
         order = ", ".join(f"{rung} after {late[rung]}" for rung in sorted(late, key=lambda rung: late[rung]))
         return f"Rungs enter one after the other, faded in: rung {order} epochs (not in the paper)."
 

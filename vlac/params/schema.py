@@ -4,6 +4,7 @@ Rungs are counted 1..L from the pixels; lists with one entry per rung start with
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -102,6 +103,11 @@ class Objective(Section):
     temperature_start: Annotated[float, Field(gt=0)]
     temperature_end: Annotated[float, Field(gt=0)]
     temperature_until: Fraction
+
+    def entries(self, rungs: Iterable[int]) -> dict[int, int]:
+        """Return the epoch after which each of a ladder's rungs enters, counted from the first of them that does."""
+        epochs = {rung: self.enter[rung - 1] for rung in rungs}
+        return {rung: epoch - min(epochs.values()) for rung, epoch in epochs.items()}
 
 
 class Training(Section):

@@ -29,8 +29,7 @@ class Schedule:
 
     def __init__(self, objective: Objective, rungs: tuple[int, ...], updates: int, epochs: int) -> None:
         self.objective, self.updates, self.total = objective, updates, updates * epochs
-        first = min(objective.enter[rung - 1] for rung in rungs)
-        self.enter = {rung: objective.enter[rung - 1] - first for rung in rungs}
+        self.enter = objective.entries(rungs)
 
     def at(self, update: int) -> Weights:
         """Return the settings of an update, counted from 0."""
