@@ -36,7 +36,7 @@ def fit(path, seed=0, images=IMAGES, scale=1.0, identity=IDENTITY, told=None, pr
     """Train a tiny VLAC; return it and its rows. `told` hears of the method and of each row."""
     params = tiny_params(scale, **training)
     if progressive:
-        mixture = {"q_y": "distilled", "covariance": "full", "start": "kmeans"}
+        mixture = {"q_y": "distilled", "covariance": "full", "start": ["kmeans", "kmeans", "directions", "kmeans"]}
         changes = {"objective": PROGRESSIVE, "mixture": mixture}
         parts = {name: getattr(params, name).model_copy(update=values) for name, values in changes.items()}
         params = params.model_copy(update=parts)

@@ -42,7 +42,7 @@ def tiny_values(**training: Any) -> dict[str, Any]:
     values = load_params(ROOT / "presets/tiny.yaml").model_dump(mode="json")
     values["network"] = {"form": "vlae", "channels": [2, 3, 2], "hidden": 4, "z": [2, 2, 2, 2], "y_above": [1, 2, 3]}
     values["likelihood"] = {"form": "gaussian", "scale": 1.0}
-    values["mixture"] = {"q_y": "head", "covariance": "diagonal", "start": "random"}
+    values["mixture"] = {"q_y": "head", "covariance": "diagonal", "start": ["random"] * 4}
     values["objective"] |= {"enter": [0, 0, 0, 0], "kl_z": "sampled", "fade": 3, "temperature_until": 1.0}
     values["training"] |= {"epochs": 3, "batch": 16, "lr": 2e-3, "lr_prior": 2e-2, "threads": 1}
     values["training"] |= {"device": "cpu", "precision": "float32"} | training

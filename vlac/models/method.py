@@ -177,8 +177,16 @@ class LadderMethod(Method):
             f"Weights of the KL terms, after warm-up over {objective.fade} updates: {weights} for z_1 to "
             f"z_{len(objective.kl_z_weight)}, {objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
             f"Clusters that the rung above sees: y of rungs {', '.join(map(str, self.params.network.y_above))} "
-            f"(Eq. 7: of all). {self._order()} {Q_Y[mixture.q_y]} Components of {mixture.covariance} covariance.",
+            f"(Eq. 7: of all). {self._order()} {Q_Y[mixture.q_y]} {self._components()}",
         ]
+
+    def _components(self) -> str:
+        """Return in a sentence what the components are and how they start."""
+        mixture = self.params.mixture
+        of = {"kmeans": "from clusters of its codes", "directions": "from clusters of its codes' directions"}
+        starts = {rung: of.get(mixture.start[rung - 1], "at random") for rung in sorted(self.K)}
+        how = "; ".join(f"those of rung {rung} start {each}" for rung, each in starts.items())
+        return f"Components of {mixture.covariance} covariance; {how} (not in the paper)."
 
     def _order(self) -> str:
         """Return a sentence on the order in which the active rungs enter."""

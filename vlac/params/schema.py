@@ -89,7 +89,7 @@ class Mixture(Section):
 
     q_y: Literal["responsibilities", "distilled", "head"]
     covariance: Literal["full", "diagonal"]
-    start: Literal["directions", "kmeans", "random"]
+    start: Annotated[list[Literal["directions", "kmeans", "random"]], Field(min_length=L, max_length=L)]
 
 
 class Objective(Section):

@@ -112,11 +112,11 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> Generator[None, None, Row]:
         """Train on every image once and return the epoch's row; nothing waits for the device before the end."""
-        if (by := self.params.mixture.start) != "random":
-            for rung in self.model.mixture_rungs:
-                if epoch == self.schedule.enter[rung] + 1:  # codes of an untrained head say little
-                    fade = self.schedule.at(epoch * self.updates).fade
-                    start_mixture(self.model, rung, self.images, fade, by, self.seed)
+        for rung in self.model.mixture_rungs:
+            by = self.params.mixture.start[rung - 1]
+            if by != "random" and epoch == self.schedule.enter[rung] + 1:  # codes of an untrained head say little
+                fade = self.schedule.at(epoch * self.updates).fade
+                start_mixture(self.model, rung, self.images, fade, by, self.seed)
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
         settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
         self.record.clear()
