@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from loops import updates
+from loops import Turns, updates
 from machine import wait_for
 from training_speed import RUNG, case
 
 from vlac.data.split import DIGITS, Split
-from vlac.errors import VlacError, one_line
+from vlac.errors import one_line
 from vlac.evaluation.metrics import SHOWN, Clustering, score
 from vlac.files import write_text
 from vlac.methods import base, kinds
@@ -63,7 +62,8 @@ class Run:
     Attributes:
         out: the folder of all files; data/train.npz and data/test.npz are there.
         data: hash of the training images.
-        stop: when the last epoch has to be done, of time.monotonic(), which all processes share.
+        stop: when the last epoch has to be done, of time.monotonic().
+        end: when the rows have to be scored.
         epoch_seconds: how long an epoch is expected to take.
     """
 
@@ -71,6 +71,7 @@ class Run:
     out: Path
     data: str
     stop: float
+    end: float
     epoch_seconds: float
 
 
@@ -88,32 +89,24 @@ def method_of(params: Params, model: str) -> LadderMethod:
     return method
 
 
-def train_rows(rows: Sequence[Row], count: int, run: Run) -> None:
-    """Train rows, `count` at a time, until all are finished or no epoch fits."""
-    waiting, going = list(rows), list[Turns]()
+def train_rows(rows: Sequence[Row], count: int, run: Run, device: torch.device) -> None:
+    """Train rows, `count` of them taking turns, until all are finished, no epoch fits, or the time is up."""
+    waiting, going = list(rows), dict[Row, Turns]()
     while waiting or going:
         while waiting and len(going) < count and time.monotonic() + run.epoch_seconds < run.stop:
-            (waiting[0].folder(run.out) / "failed.txt").unlink(missing_ok=True)
-            going.append(Turns(waiting[0], train(waiting.pop(0), run)))
-        if not going:
+            row = waiting.pop(0)
+            (row.folder(run.out) / "failed.txt").unlink(missing_ok=True)
+            going[row] = Turns(train(row, run), device)
+        if not going or time.monotonic() > run.end:
             return
-        for turns in list(going):
+        for row, turns in list(going.items()):
             try:
-                with turns.stream:
-                    next(turns.updates)
-            except (StopIteration, VlacError, RuntimeError) as error:  # the last one where the device's memory is full
-                going.remove(turns)
-                if not isinstance(error, StopIteration):
-                    write_text(turns.of.folder(run.out) / "failed.txt", f"{one_line(str(error))}\n")
-
-
-class Turns:
-    """A training that goes on by one update at a time, on a GPU in a stream of its own."""
-
-    def __init__(self, of: Any, updates: Iterator[None]) -> None:
-        self.of, self.updates = of, updates
-        cuda = torch.cuda.is_available()
-        self.stream: AbstractContextManager[Any] = torch.cuda.stream(torch.cuda.Stream()) if cuda else nullcontext()
+                turns.go()
+            except StopIteration:
+                del going[row]
+            except Exception as error:  # whatever it is, the other rows go on
+                del going[row]
+                write_text(row.folder(run.out) / "failed.txt", f"{one_line(f'{type(error).__name__}: {error}')}\n")
 
 
 def train(row: Row, run: Run) -> Iterator[None]:
@@ -176,21 +169,22 @@ def scores(method: LadderMethod, out: Path) -> dict[str, float]:
 
 
 def speed(method: LadderMethod, count: int, steps: int, seconds: float) -> float:
-    """Return the images/s in total of so many trainings of a method that take turns."""
+    """Return the images/s in total of so many trainings of a method that take turns; 0 if the device cannot."""
     of = case(method, steps)
-    going = [Turns(None, updates(of)) for _ in range(count)]
+    try:
+        going = [Turns(updates(of), of.device) for _ in range(count)]
+        _block(going, steps, of.device)
+        started, blocks = time.monotonic(), 0
+        while not blocks or time.monotonic() < started + seconds:
+            _block(going, steps, of.device)
+            blocks += 1
+    except RuntimeError:  # its memory is full
+        return 0.0
+    return blocks * steps * count * method.params.training.batch / (time.monotonic() - started)
 
-    def images(blocks: float) -> int:
-        """Train for so many blocks of updates or, after the first one, until the time is up."""
-        done, started = 0, time.monotonic()
-        while done < blocks * steps and (done < steps or time.monotonic() < started + seconds):
-            for turns in going:
-                with turns.stream:
-                    next(turns.updates)
-            done += 1
-        wait_for(of.device)
-        return done * count * method.params.training.batch
 
-    images(1)
-    started = time.monotonic()
-    return images(float("inf")) / (time.monotonic() - started)
+def _block(going: Sequence[Turns], steps: int, device: torch.device) -> None:
+    for _ in range(steps):
+        for turns in going:
+            turns.go()
+    wait_for(device)

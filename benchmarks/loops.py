@@ -1,10 +1,11 @@
 """The loops that are compared, each as a function that trains a new network for one epoch."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,15 +52,27 @@ class Vae(LadderMethod):
         return f"VAE, rung {self.rung} alone"
 
 
+class Turns:
+    """A training that goes on by one update at a time, on a GPU in a stream of its own."""
+
+    def __init__(self, updates: Iterator[None], device: torch.device) -> None:
+        self.updates = updates
+        cuda = device.type == "cuda"
+        self.stream: AbstractContextManager[Any] = torch.cuda.stream(torch.cuda.Stream()) if cuda else nullcontext()
+
+    def go(self) -> None:
+        """Run the next update; raises StopIteration when none is left."""
+        with self.stream:
+            next(self.updates)
+
+
 def ours(case: Case) -> Epoch:
     """Return the trainer's epoch as `LadderMethod.fit` sets it up, without checkpoints."""
-    going, count, device = updates(case), len(case.images) // case.method.params.training.batch, case.device
-    stream = torch.cuda.stream(torch.cuda.Stream()) if device.type == "cuda" else nullcontext()
+    turns, count = Turns(updates(case), case.device), len(case.images) // case.method.params.training.batch
 
     def epoch() -> None:
-        with stream:
-            for _ in range(count):
-                next(going)
+        for _ in range(count):
+            turns.go()
 
     return epoch
 

@@ -106,17 +106,18 @@ def measure(params: Params, name: str, minutes: float) -> dict[str, Any]:
     work = flops(ours(case(method, 1))) / params.training.batch
     counts = TOGETHER if device.torch.type == "cuda" else (1,)
     rates = {str(count): speed(method, count, steps, minutes) for count in counts}
+    kernels = 0.0
     if device.graphs:
         captured.WARM_UP, warm_up = sys.maxsize, captured.WARM_UP
-        rates["1, no CUDA graph"] = speed(method, 1, steps, minutes)
+        kernels = speed(method, 1, steps, minutes)
         captured.WARM_UP = warm_up
     best = peak(device.torch, torch.bfloat16 if device.bfloat16 else torch.float32)
-    return {"tests": tests, "peak": best, "flop": work, "precision": str(device), "rates": rates}
+    return {"tests": tests, "peak": best, "flop": work, "precision": str(device), "rates": rates, "kernels": kernels}
 
 
 def chosen(rates: Mapping[str, float]) -> int:
     """Return how many trainings to run at once."""
-    best = max((count for count in rates if count.isdigit()), key=lambda count: rates[count])
+    best = max(rates, key=lambda count: rates[count])
     return int(best) if rates[best] > WORTH * rates["1"] else 1
 
 
@@ -152,7 +153,9 @@ def main() -> None:
     count = chosen(measured["rates"])
     if waiting := [row for row in rows if state(row, out) != "finished"]:
         images, rate = len(Split.load(out / "data/train.npz")), measured["rates"][str(count)] / count
-        train_rows(waiting, count, Run(params, out, data, end - reserve - 3 * count, images / rate))
+        last = end - reserve / 3
+        run = Run(params, out, data, end - reserve - 3 * min(count, len(waiting)), last, images / rate if rate else 0.0)
+        train_rows(waiting, count, run, device)
     left = pack(out)
     text = report(params, measured, count, out, left, (time.monotonic() - began) / 60)
     write_text(out / "report.md", text)

@@ -6,8 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import gpu_rows
+import numpy as np
 import pytest
 import torch
 from loops import Vae, built, ours, plain
@@ -79,6 +83,27 @@ def test_a_gpu_node_reports_and_a_bare_one_goes_on_from_what_came_home(tmp_path)
     assert {row[2] for row in again[1:]} == {"finished"}
     assert all(-1 <= float(score) <= 12 for row in again[1:] for score in row[4:])
     assert [row for row in scores if row[2] == "finished"] == [row for row in again if row in scores[1:]]
+
+
+def test_a_failing_row_leaves_the_others_alone(tmp_path, monkeypatch):
+    def train(row, run):
+        for _ in range(3):
+            if row.model == "broken":
+                raise np.linalg.LinAlgError("singular")
+            done.append(row.model)
+            yield
+
+    done = []
+    monkeypatch.setattr(gpu_rows, "train", train)
+    rows = [gpu_rows.Row(model, 0) for model in ("one", "broken", "two", "three")]
+    now = time.monotonic()
+    run = gpu_rows.Run(load_params(ROOT / "presets/tiny.yaml"), tmp_path, "", now + 60, now + 60, 0.0)
+    gpu_rows.train_rows(rows, 2, run, torch.device("cpu"))
+    assert done == ["one", "one", "two", "one", "two", "two", "three", "three", "three"]
+    assert (rows[1].folder(tmp_path) / "failed.txt").read_text() == "LinAlgError: singular\n"
+    assert not (rows[0].folder(tmp_path) / "failed.txt").exists()
+    gpu_rows.train_rows(rows, 2, replace(run, end=now), torch.device("cpu"))  # the time is up
+    assert len(done) == 9
 
 
 @pytest.mark.slow

@@ -135,6 +135,17 @@ def test_stopped_in_mid_epoch_it_resumes_after_the_last_complete_one(
     assert finish(path, progressive=progressive) == uninterrupted
 
 
+def test_a_mixture_starts_an_epoch_after_its_rung_enters(path, monkeypatch):
+    started = []
+
+    def told(model, rung, images, fade, by, seed):
+        started.append((rung, by, sum(each == "epoch" for each in started)))
+
+    monkeypatch.setattr(trainer, "start_mixture", told)
+    fit(path, progressive=True, told=lambda method, row: started.append("epoch"))
+    assert started == ["epoch", (3, "directions", 1), "epoch", (2, "kmeans", 2), "epoch"]
+
+
 def test_checkpoints_are_not_written_more_often_than_asked(path, monkeypatch):
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1000.0)
     exists = []
@@ -193,7 +204,9 @@ def test_updates_that_read_order_and_settings_from_the_device_are_the_same(path,
     _, rows = finish(tmp_path / "plain.pt", progressive=progressive)
     monkeypatch.setattr(Device, "graphs", True)
     monkeypatch.setattr(captured, "WARM_UP", 10**9)
-    _, found = finish(path, progressive=progressive)
+    with pytest.raises(KeyboardInterrupt):
+        fit(path, progressive=progressive, told=stop_after(2))
+    _, found = finish(path, progressive=progressive)  # resumed
     assert found == [pytest.approx(row, rel=1e-4, abs=1e-5) for row in rows]
 
 
@@ -201,7 +214,7 @@ def test_updates_that_read_order_and_settings_from_the_device_are_the_same(path,
 @pytest.mark.parametrize("kind", ["vlac", "gmdgm", "vlac_plus"])
 def test_a_captured_update_is_the_update(tmp_path, monkeypatch, kind):
     """Two trainings of one seed, with and without CUDA graphs; rungs 1 and 2 enter and are complete on the way."""
-    objective = tiny_params().objective.model_copy(update=PROGRESSIVE)
+    objective = tiny_params().objective.model_copy(update=PROGRESSIVE | {"fade": 30})  # in the graph, not before it
     params = tiny_params(device="cuda", precision="float32", epochs=5).model_copy(update={"objective": objective})
     histories = []
     for warm_up in (captured.WARM_UP, 10**9):

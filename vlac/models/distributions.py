@@ -102,13 +102,11 @@ class Prior(nn.Module):
 
     @torch.no_grad()
     def start(self, mean: Tensor, covariance: Tensor) -> None:
-        """Set the means, float (K, d), and the covariances, float (K, d, d), or the variances on their diagonals."""
-        A = torch.linalg.cholesky(covariance)
-        scale = A.diagonal(dim1=1, dim2=2)
-        if self.lower is None:
-            scale = covariance.diagonal(dim1=1, dim2=2).sqrt()
-        else:
-            unit = torch.eye(self.d, dtype=A.dtype)
+        """Set the means, float (K, d), and the covariances, float (K, d, d); a diagonal prior keeps their diagonals."""
+        scale = covariance.diagonal(dim1=1, dim2=2).sqrt()
+        if self.lower is not None:
+            A, unit = torch.linalg.cholesky(covariance), torch.eye(self.d, dtype=covariance.dtype)
+            scale = A.diagonal(dim1=1, dim2=2)
             self.raw_lower.copy_(torch.linalg.solve_triangular(A / scale[..., None], unit, upper=False) - unit)
         self.mean.copy_(mean)
         self.raw_scale.copy_((scale - MIN_STD).clamp_min(MIN_STD).expm1().log())

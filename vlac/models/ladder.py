@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vlac.models.distributions import MIN_STD, Prior, gumbel_softmax
 from vlac.models.networks import FORMS
-from vlac.models.networks.layers import Share, left_out
+from vlac.models.networks.layers import Scalar, left_out
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,17 @@ class Ladder(nn.Module):
         cluster = nn.Linear(features, K) if K > 1 and q_y != "responsibilities" else None
         return Head(features, K, self.spec.z[rung], cluster, z_given_y=K > 1 and q_y == "head")
 
+    def clusters_by_mixture(self, rung: int) -> bool:
+        """Return whether q(y_l given x) of a rung is read off its mixture, and not said by a network in training."""
+        return self.spec.q_y != "head"
+
     def encode(
         self,
         x: Tensor,
-        temperature: Share | None = None,
+        temperature: Scalar | None = None,
         generator: torch.Generator | None = None,
         log_q: Mapping[int, Tensor] | None = None,
-        fade: Mapping[int, Share] | None = None,
+        fade: Mapping[int, Scalar] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, Eqs. (6)-(8).
 
@@ -182,7 +186,7 @@ class Ladder(nn.Module):
         posteriors: dict[int, Posterior] = {}
         for rung in range(1, max(self.rungs) + 1):
             name = str(rung)
-            entered: Share = 1.0 if fade is None else fade.get(rung, 1.0)
+            entered: Scalar = 1.0 if fade is None else fade.get(rung, 1.0)
             own = self.trunk[name](below) if name in self.trunk else below
             if rung in self.spec.K and not left_out(entered):
                 h = self.features[name](below if self.beside_trunk else own)
@@ -194,7 +198,7 @@ class Ladder(nn.Module):
         return posteriors
 
     def _posterior(
-        self, rung: int, h: Tensor, log_q: Tensor | None, temperature: Share | None, generator: torch.Generator | None
+        self, rung: int, h: Tensor, log_q: Tensor | None, temperature: Scalar | None, generator: torch.Generator | None
     ) -> Posterior:
         """Return q(y_l, z_l given x) from h_l, float (B, F); `log_q` as for `encode`."""
         head, prior, sampled = self.head(rung), self.prior(rung), temperature is not None
@@ -218,7 +222,7 @@ class Ladder(nn.Module):
         log_q = F.log_softmax(-kl, -1) if log_pi is None or self.training else log_pi
         return Posterior(_choose(log_q, temperature, generator), log_q, mean, std, z, kl, log_pi)
 
-    def decode(self, z: Mapping[int, Tensor], fade: Mapping[int, Share] | None = None) -> Tensor:
+    def decode(self, z: Mapping[int, Tensor], fade: Mapping[int, Scalar] | None = None) -> Tensor:
         """Return the mean image, float (B, 3, 32, 32) in [0, 1], of latents z_l, float (B, d_l), Eqs. (1)-(3).
 
         `fade` as for `encode`; a rung at 0 needs no z_l.
@@ -234,7 +238,7 @@ class Ladder(nn.Module):
         return image
 
 
-def _choose(log_q: Tensor, temperature: Share | None, generator: torch.Generator | None) -> Tensor:
+def _choose(log_q: Tensor, temperature: Scalar | None, generator: torch.Generator | None) -> Tensor:
     if temperature is None:
         return F.one_hot(log_q.argmax(-1), log_q.shape[-1]).to(log_q.dtype)
     return gumbel_softmax(log_q, temperature, generator)

@@ -184,9 +184,10 @@ class LadderMethod(Method):
         """Return in a sentence what the components are and how they start."""
         mixture = self.params.mixture
         of = {"kmeans": "from clusters of its codes", "directions": "from clusters of its codes' directions"}
+        of = {how: f"{words}, an epoch after it enters (not in the paper)" for how, words in of.items()}
         starts = {rung: of.get(mixture.start[rung - 1], "at random") for rung in sorted(self.K)}
-        how = "; ".join(f"those of rung {rung} start {each}" for rung, each in starts.items())
-        return f"Components of {mixture.covariance} covariance; {how} (not in the paper)."
+        how = "".join(f"; those of rung {rung} start {each}" for rung, each in starts.items())
+        return f"Components of {mixture.covariance} covariance{how}."
 
     def _order(self) -> str:
         """Return a sentence on the order in which the active rungs enter."""

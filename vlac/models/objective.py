@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vlac.models.distributions import uniform_kl
 from vlac.models.ladder import Ladder, Posterior
-from vlac.models.networks.layers import Share
+from vlac.models.networks.layers import Scalar
 
 
 def gaussian_log_likelihood(x: Tensor, mean: Tensor, scale: float) -> Tensor:
@@ -47,7 +47,7 @@ class Bound:
         """The unweighted bound, float (B,); with a relaxed y an estimate of it that may lie above log p(x)."""
         return self.log_likelihood - sum(self.kl_z.values()) - sum(self.kl_y.values())
 
-    def weighted(self, kl_z: Mapping[int, Share], kl_y: Mapping[int, Share]) -> Tensor:
+    def weighted(self, kl_z: Mapping[int, Scalar], kl_y: Mapping[int, Scalar]) -> Tensor:
         """Return what training maximises, float (B,): the bound with a weight on each divergence."""
         z = sum(kl_z[rung] * term for rung, term in self.kl_z.items())
         return self.log_likelihood - z - sum(kl_y[rung] * term for rung, term in self.kl_y.items())
@@ -90,7 +90,7 @@ def bound(
     x: Tensor,
     posteriors: dict[int, Posterior],
     kl_z: str,
-    fade: Mapping[int, Share] | None = None,
+    fade: Mapping[int, Scalar] | None = None,
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
 

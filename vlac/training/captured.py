@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from vlac.models.networks.layers import Share
+from vlac.models.networks.layers import Scalar
 from vlac.training.schedule import Weights
 
 WARM_UP = 3
@@ -19,20 +19,18 @@ class Captured:
     """Runs the updates of an epoch, from a graph once one is captured.
 
     The graph reads from the device which update it is: a place in the epoch's order of images and a row of its
-    settings. Rungs that are left out, and those that are complete, are part of the graph; when that changes, another
-    one is captured.
+    settings. Which rungs are left out or complete is fixed in a graph; when that changes, another one is captured.
 
     Args:
-        update: must not wait for the device.
-        generator: the only source of noise in `update`.
+        generator: the only source of noise in an update.
     """
 
-    def __init__(self, update: Update, generator: torch.Generator, images: int, batch: int) -> None:
-        self.update, self.generator, self.device = update, generator, generator.device
+    def __init__(self, generator: torch.Generator, images: int, batch: int) -> None:
+        self.generator, self.device = generator, generator.device
         self.order = torch.zeros(images, dtype=torch.int64, device=self.device)
         self.batch = torch.arange(batch, device=self.device)
         self.at = torch.zeros(1, dtype=torch.int64, device=self.device)
-        self.settled: dict[int, Share] | None = None
+        self.settled: dict[int, Scalar] | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
 
@@ -42,37 +40,36 @@ class Captured:
         settled = {rung: share for rung, share in first.fade.items() if all(at.fade[rung] == share for at in settings)}
         table = torch.tensor([_numbers(at) for at in settings])
         if settled != self.settled:
-            self.settled, self.first, self.graph, self.warm = settled, first, None, 0
+            self.settled, self.rungs, self.graph, self.warm = settled, list(first.fade), None, 0
             self.table = torch.zeros(table.shape, device=self.device)
         self.order.copy_(order)
         self.table.copy_(table)
         self.at.zero_()
 
-    def __call__(self) -> None:
-        """Run the next update."""
+    def __call__(self, update: Update) -> None:
+        """Run the next update, always by the same function, which must not wait for the device."""
         if self.warm < WARM_UP:
             self.warm += 1
-            self._next()
+            self._next(update)
             return
         if self.graph is None:
             graph = torch.cuda.CUDAGraph()
             graph.register_generator_state(self.generator)
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-                self._next()
+                self._next(update)
             self.graph = graph
         self.graph.replay()
 
-    def _next(self) -> None:
+    def _next(self, update: Update) -> None:
         row = list(self.table.index_select(0, self.at)[0].unbind())
-        self.update(self.order[self.at * len(self.batch) + self.batch], self._weights(row))
+        update(self.order[self.at * len(self.batch) + self.batch], self._weights(row))
         self.at += 1
 
     def _weights(self, row: list[Tensor]) -> Weights:
         """Return settings that are read from the device, but for rungs whose share stays what it is."""
         assert self.settled is not None
-        rungs = list(self.first.fade)
-        by_rung: list[dict[int, Share]] = [
-            dict(zip(rungs, row[start:], strict=False)) for start in range(1, len(row), len(rungs))
+        by_rung: list[dict[int, Scalar]] = [
+            dict(zip(self.rungs, row[start:], strict=False)) for start in range(1, len(row), len(self.rungs))
         ]
         return Weights(row[0], by_rung[0], by_rung[1], by_rung[2] | self.settled)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vlac.models.networks.layers import Share
+from vlac.models.networks.layers import Scalar
 from vlac.params.schema import Objective
 
 
@@ -10,10 +10,10 @@ from vlac.params.schema import Objective
 class Weights:
     """The settings of one update: numbers, or scalars on the device."""
 
-    temperature: Share  # of Gumbel-softmax
-    kl_z: dict[int, Share]  # weight of KL_z by rung
-    kl_y: dict[int, Share]  # weight of KL_y by rung
-    fade: dict[int, Share]  # how far each rung has entered the decoder, 0 to 1
+    temperature: Scalar  # of Gumbel-softmax
+    kl_z: dict[int, Scalar]  # weight of KL_z by rung
+    kl_y: dict[int, Scalar]  # weight of KL_y by rung
+    fade: dict[int, Scalar]  # how far each rung has entered the decoder, 0 to 1
 
 
 class Schedule:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from vlac.models.ladder import Ladder, to_input
-from vlac.models.networks.layers import Share
+from vlac.models.networks.layers import Scalar
 
 IMAGES = 10_000
 """Most images whose codes start a mixture."""
@@ -15,8 +15,10 @@ ROWS = 500
 
 
 @torch.no_grad()
-def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Share], by: str, seed: int) -> None:
+def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Scalar], by: str, seed: int) -> None:
     """Set a rung's components to the means and covariances of clusters of its codes.
+
+    A network that names the clusters has named them already: then they are its own.
 
     Args:
         images: uint8 (N, 32, 32, 3), on the device.
@@ -24,31 +26,36 @@ def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Shar
             opposite are one.
         seed: other seeds start from other clusters.
     """
-    posteriors = [model.encode(to_input(part), fade=fade)[rung] for part in images[:IMAGES].split(ROWS)]
-    mean, std = (torch.cat([getattr(each, name) for each in posteriors]) for name in ("mean", "std"))
-    codes = mean.double().cpu().numpy()
-    y = clusters(directions(codes) if by == "directions" else codes, model.K[rung], seed)
-    means, covariances = moments(codes, y, model.K[rung])
-    noise = np.diag(std.square().mean(0).double().cpu().numpy())
+    chosen = images[:IMAGES]
+    parts = chosen.chunk(-(-len(chosen) // ROWS))  # of even sizes, because batch normalisation needs two images
+    posteriors = [model.encode(to_input(part), fade=fade)[rung] for part in parts]
+    mean, std, y = (torch.cat([getattr(each, name) for each in posteriors]) for name in ("mean", "std", "y"))
+    codes, noise = mean.double().cpu().numpy(), np.diag(std.square().mean(0).double().cpu().numpy())
+    if model.clusters_by_mixture(rung):
+        named = clusters(directions(codes, noise) if by == "directions" else codes, model.K[rung], seed)
+    else:
+        named = y.argmax(-1).cpu().numpy()
+    means, covariances = moments(codes, named, model.K[rung])
     model.prior(rung).start(torch.from_numpy(means), torch.from_numpy(covariances + noise))
 
 
 def clusters(points: np.ndarray, K: int, seed: int) -> np.ndarray:
     """Return the cluster, int (N,), of each of N points by k-means."""
-    from scipy.cluster.vq import kmeans2  # costs a second, and not every training needs it
+    from scipy.cluster.vq import kmeans2  # its import costs a second, and not every training needs it
 
     return np.asarray(kmeans2(points, K, iter=20, minit="++", seed=seed)[1])
 
 
-def directions(codes: np.ndarray) -> np.ndarray:
+def directions(codes: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Return u u^T of the whitened codes' directions u, its upper half as float (N, d (d + 1) / 2).
 
     A picture and its negative have opposite codes where the decoder is linear; here they are one point. The squared
     distance of two points is 2 - 2 cos^2 of the angle, as in the diametrical clustering of Dhillon et al. (2003).
+    `noise`, (d, d): the covariance of q(z given x), so that an axis on which codes hardly differ stays short.
     """
     centred = codes - codes.mean(0)
-    whitened = centred @ np.linalg.cholesky(np.linalg.inv(np.cov(centred.T)))
-    u = whitened / np.linalg.norm(whitened, axis=1, keepdims=True)
+    whitened = centred @ np.linalg.cholesky(np.linalg.inv(np.cov(centred.T) + noise))
+    u = whitened / np.linalg.norm(whitened, axis=1, keepdims=True).clip(1e-12)
     row, column = np.triu_indices(codes.shape[1])
     return np.asarray(u[:, row] * u[:, column] * np.where(row == column, 1, np.sqrt(2)))
 

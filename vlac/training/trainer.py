@@ -69,7 +69,7 @@ class Trainer:
         self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time
         self.schedule = Schedule(params.objective, model.rungs, self.updates, training.epochs)
         self.record = EpochRecord(model, device.torch)
-        captured = Captured(self._update, self.generator, len(images), training.batch)
+        captured = Captured(self.generator, len(images), training.batch)
         self.captured = captured if device.graphs else None
         self.history: list[Row] = []
 
@@ -124,7 +124,7 @@ class Trainer:
             self.captured.begin(order, settings)
         for update, at in enumerate(settings):
             if self.captured:
-                self.captured()
+                self.captured(self._update)
             else:
                 self._update(order[update * self.training.batch : (update + 1) * self.training.batch], at)
             yield

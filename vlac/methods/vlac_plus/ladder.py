@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vlac.methods.vlac_plus.pretext import Clusters, Pretext
 from vlac.models.ladder import Head, Ladder, Posterior, Spec
-from vlac.models.networks.layers import Share
+from vlac.models.networks.layers import Scalar
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,17 @@ class PlusLadder(Ladder):
         """Return log q(y_l given x), float (B, K), of the main rung, by its number, from pretext features."""
         return {self.main_rung: F.log_softmax(self.clusters(features).float(), -1)}
 
+    def clusters_by_mixture(self, rung: int) -> bool:
+        """Return whether q(y_l given x) of a rung is read off its mixture: not where the pretext clusters."""
+        return rung != self.main_rung and super().clusters_by_mixture(rung)
+
     def encode(
         self,
         x: Tensor,
-        temperature: Share | None = None,
+        temperature: Scalar | None = None,
         generator: torch.Generator | None = None,
         log_q: Mapping[int, Tensor] | None = None,
-        fade: Mapping[int, Share] | None = None,
+        fade: Mapping[int, Scalar] | None = None,
     ) -> dict[int, Posterior]:
         """Return q(y, z given x) rung by rung, as `Ladder.encode`; `log_q` is looked up here if it is not given."""
         return super().encode(x, temperature, generator, log_q or self.log_q(self.pretext.features(x)), fade)

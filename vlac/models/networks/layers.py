@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 SLOPE = 0.1
 
-Share = float | Tensor
-"""How far a rung has entered, 0 to 1; a scalar on the device, while it grows inside a CUDA graph."""
+Scalar = float | Tensor
+"""A setting of an update: a number, or a scalar on the device inside a CUDA graph."""
 
 
 def rectified(maps: int) -> nn.Sequential:
@@ -52,14 +52,14 @@ class Unflatten(nn.Module):
         return flat.unflatten(1, (self.size, self.size, self.channels)).permute(0, 3, 1, 2)
 
 
-def left_out(share: Share) -> bool:
-    """Return whether the rung has not entered yet."""
-    return isinstance(share, float) and share == 0
+def left_out(share: Scalar) -> bool:
+    """Return whether a rung that has entered so far, 0 to 1, is not there yet."""
+    return not isinstance(share, Tensor) and share == 0
 
 
-def faded(x: Tensor, share: Share) -> Tensor:
-    """Return x times the share; x itself where that is the number 1."""
-    return x if isinstance(share, float) and share == 1 else x * share
+def faded(x: Tensor, share: Scalar) -> Tensor:
+    """Return x times how far its rung has entered; x itself where that is the number 1."""
+    return x if not isinstance(share, Tensor) and share == 1 else x * share
 
 
 def join(above: Tensor, z: Tensor) -> Tensor:

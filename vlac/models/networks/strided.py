@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlac.models.networks.layers import Flatten, Share, Unflatten, conv, dense, faded, join, rectified
+from vlac.models.networks.layers import Flatten, Scalar, Unflatten, conv, dense, faded, join, rectified
 
 PLANES = 8
 """Planes of 16 x 16 that a z_l below rung 4 becomes."""
@@ -64,7 +64,7 @@ class Top(nn.Module):
         super().__init__()
         self.body = body
 
-    def forward(self, z: Tensor, above: None = None, fade: Share = 1.0) -> Tensor:
+    def forward(self, z: Tensor, above: None = None, fade: Scalar = 1.0) -> Tensor:
         """Return z~_4, float (B, c1, 16, 16); `fade` scales z_4."""
         planes: Tensor = self.body(faded(z, fade))
         return planes
@@ -77,7 +77,7 @@ class Add(nn.Module):
         super().__init__()
         self.lift = None if z is None else nn.Sequential(nn.Linear(z, PLANES * 16**2), Unflatten(PLANES, 16))
 
-    def forward(self, z: Tensor | None, above: Tensor | None, fade: Share = 1.0) -> Tensor:
+    def forward(self, z: Tensor | None, above: Tensor | None, fade: Scalar = 1.0) -> Tensor:
         """Return z~_l, float (B, C, 16, 16), from z_l, float (B, d), and z~_{l+1}; one of them may be None.
 
         `fade` scales what z_l adds, from 0, nothing, to 1.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vlac.models.networks.layers import Flatten, Share, Unflatten, conv, deconv, dense, faded, join, rectified
+from vlac.models.networks.layers import Flatten, Scalar, Unflatten, conv, deconv, dense, faded, join, rectified
 
 
 class Block(nn.Sequential):
@@ -79,7 +79,7 @@ class Climb(nn.Module):
         else:
             self.body = deconv(width, c1)
 
-    def forward(self, z: Tensor | None, above: Tensor | None, fade: Share = 1.0) -> Tensor:
+    def forward(self, z: Tensor | None, above: Tensor | None, fade: Scalar = 1.0) -> Tensor:
         """Return z~_l from z_l, float (B, d_l) or None, and z~_{l+1}, float (B, hidden) or (B, C, H, W) or None.
 
         `fade` scales what z_l adds, from 0, nothing, to 1.
