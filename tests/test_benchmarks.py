@@ -118,8 +118,7 @@ def test_the_time_to_accuracy_is_complete(tmp_path):
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
 def test_every_loop_does_the_same_arithmetic(method):
-    counts = [flops(epoch) for epoch in sides(case(method, 1)).values()]
-    assert min(counts) == pytest.approx(max(counts), rel=1e-4)  # ours also measures how far components lie apart
+    assert len({flops(epoch) for epoch in sides(case(method, 1)).values()}) == 1
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())

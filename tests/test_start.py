@@ -27,7 +27,7 @@ def distances(points: np.ndarray) -> np.ndarray:
 
 
 def test_a_direction_and_its_opposite_are_one_point():
-    white = np.array([[3.0, 0], [-3, 0], [0, 3], [0, -3], [2, 2], [-2, -2], [2, -2], [-2, 2]])  # white
+    white = np.array([[3.0, 0], [-3, 0], [0, 3], [0, -3], [2, 2], [-2, -2], [2, -2], [-2, 2]])
     cos = white @ white.T / np.outer(*2 * [np.linalg.norm(white, axis=1)])
     assert distances(directions(white, 0 * np.eye(2))) == pytest.approx(2 - 2 * cos**2, abs=1e-12)
     mixed = white @ [[5, 0], [2, 10]] + 7  # whitened again by `directions`

@@ -69,8 +69,7 @@ class Trainer:
         self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time
         self.schedule = Schedule(params.objective, model.rungs, self.updates, training.epochs)
         self.record = EpochRecord(model, device.torch)
-        captured = Captured(self.generator, len(images), training.batch)
-        self.captured = captured if device.graphs else None
+        self.captured = Captured(self.generator, len(images), training.batch) if device.graphs else None
         self.history: list[Row] = []
 
     def run(self) -> list[Row]:
@@ -112,13 +111,12 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> Generator[None, None, Row]:
         """Train on every image once and return the epoch's row; nothing waits for the device before the end."""
+        settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
         for rung in self.model.mixture_rungs:
             by = self.params.mixture.start[rung - 1]
             if by != "random" and epoch == self.schedule.enter[rung] + 1:  # codes of an untrained head say little
-                fade = self.schedule.at(epoch * self.updates).fade
-                start_mixture(self.model, rung, self.images, fade, by, self.seed)
+                start_mixture(self.model, rung, self.images, settings[0].fade, by, self.seed)
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
-        settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
         self.record.clear()
         if self.captured:
             self.captured.begin(order, settings)
