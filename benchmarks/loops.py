@@ -1,11 +1,9 @@
 """The loops that are compared, each as a function that trains a new network for one epoch."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,40 +50,19 @@ class Vae(LadderMethod):
         return f"VAE, rung {self.rung} alone"
 
 
-class Turns:
-    """A training that goes on by one update at a time, on a GPU in a stream of its own."""
-
-    def __init__(self, updates: Iterator[None], device: torch.device) -> None:
-        self.updates = updates
-        cuda = device.type == "cuda"
-        self.stream: AbstractContextManager[Any] = torch.cuda.stream(torch.cuda.Stream()) if cuda else nullcontext()
-
-    def go(self) -> None:
-        """Run the next update; raises StopIteration when none is left."""
-        with self.stream:
-            next(self.updates)
-
-
 def ours(case: Case) -> Epoch:
-    """Return the trainer's epoch as `LadderMethod.fit` sets it up, without checkpoints."""
-    turns, count = Turns(updates(case), case.device), len(case.images) // case.method.params.training.batch
-
-    def epoch() -> None:
-        for _ in range(count):
-            turns.go()
-
-    return epoch
-
-
-def updates(case: Case) -> Iterator[None]:
-    """Yield after every update of a training whose rungs have all entered, epoch after epoch."""
+    """Return the trainer's epoch as `LadderMethod.fit` sets it up, once all rungs have entered, without checkpoints."""
     method, params = copy(case.method), case.method.params
     device = settle(params.training)
     method.model = built(method).to(device.torch)
     job = Job("benchmark", Path("no checkpoint"), {})
     trainer = Trainer(method.model, method.loss, case.images.to(device.torch), params, 0, device, job)
-    while True:
-        yield from trainer._epoch(params.training.epochs)
+
+    def epoch() -> None:
+        with device.stream():
+            trainer._epoch(params.training.epochs)
+
+    return epoch
 
 
 def plain(case: Case) -> Epoch:

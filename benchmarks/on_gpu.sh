@@ -1,5 +1,43 @@
 #!/usr/bin/env bash
-# Tests, speed and the paper's rows on a GPU node, for so many minutes: `benchmarks/on_gpu.sh --help`.
+# What a node with a GPU is for, within so many minutes: the GPU tests, the speed, and with the rest the pipeline.
+#
+#   benchmarks/on_gpu.sh --minutes 9 --data FOLDER      in a clone or a copy of it; FOLDER has SVHN's .mat files
+#   benchmarks/on_gpu.sh --minutes 3 --device cpu --tiny                                         the rehearsal
+#
+# OUT (--out, else build/gpu) becomes a project of --preset (else svhn_small) for `vlac work`; the same command resumes.
+# At home, `cat OUT/home.tar.* | tar x` in a clone with the same params.yaml, then `snakemake --cores 2`, which takes
+# what is finished. A part has at most 16 MiB. The node needs no engine and no network.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec python3 "$root/benchmarks/on_gpu.py" "$@"
+
+minutes='' data='' preset=svhn_small device=auto out=build/gpu
+while (($#)); do
+    case $1 in
+        --tiny) preset=tiny && shift ;;
+        --minutes | --data | --preset | --device | --out) printf -v "${1#--}" %s "${2:?$1 needs a value}" && shift 2 ;;
+        *) sed -n '2,9s/^# \?//p' "$0" >&2 && exit 2 ;;
+    esac
+done
+[[ $minutes =~ ^[0-9]+$ ]] || { echo "error: give --minutes as a whole number" >&2 && exit 2; }
+[ -z "$data" ] || export VLAC_DATA=$(realpath "$data")
+[ "$device" != cpu ] || export CUDA_VISIBLE_DEVICES=
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+
+mkdir -p "$out"
+out=$(realpath "$out")
+cp "$root/presets/$preset.yaml" "$out/params.yaml"
+cd "$root"
+if [ ! -e "$out/speed.md" ]; then
+    mapfile -t marked < <(grep -l mark.gpu tests/test_*.py)
+    tests=$(timeout "$((12 * minutes))" python3 -m pytest -q -m gpu -p no:cacheprovider "${marked[@]}" 2>&1 | tail -n 1) || true
+    echo "GPU tests: $tests" | tee "$out/tests.txt"
+    python3 benchmarks/training_speed.py --presets "$preset" --device "$device" | tee "$out/speed.md.part"
+    mv "$out/speed.md.part" "$out/speed.md"
+fi
+cd "$out"
+rest=$((60 * minutes - SECONDS - 15)) # seconds, without those of packing
+python3 -m vlac work --minutes "$(printf '%d.%02d' $((rest / 60)) $((rest % 60 * 100 / 60)))" || status=$?
+rm -f home.tar.*
+tar c results reports logs $(ls -d checkpoints 2>/dev/null) | split --bytes 16M --numeric-suffixes --suffix-length 1 - home.tar.
+python3 -m vlac plan | tee plan.txt
+exit "${status:-0}"

@@ -29,19 +29,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from gpu_rows import method_of, paper_rows
 from loops import Case, Vae, built, in_nchw
 from machine import machine
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 from torch import Tensor
-from training_speed import PRESETS, RUNG
+from training_speed import PRESETS, RUNG, methods
 
 from vlac.data.split import DIGITS, Split, hold_out
 from vlac.datasets import datasets
 from vlac.evaluation.metrics import accuracy, majority_mapping
+from vlac.methods import vlac
 from vlac.methods.base import Job
 from vlac.models.ladder import to_input
+from vlac.models.method import LadderMethod
 from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, number, paragraph
@@ -95,9 +96,14 @@ class Watch:
             raise TimeIsUpError
 
 
+def first_vlac(params: Params) -> LadderMethod:
+    """Return the preset's first VLAC, untrained."""
+    return next(method for method in methods(params) if isinstance(method, vlac.Method))
+
+
 def ours(params: Params, watch: Watch) -> None:
     """Train ours, measured after epochs."""
-    method = method_of(params, paper_rows(params)[0].model)
+    method = first_vlac(params)
 
     def clusters(images: np.ndarray) -> np.ndarray:
         return method.encode(images).y[method.main_rung]
@@ -224,7 +230,7 @@ def main() -> None:
     # These are imported at first use; no side is to pay for them.
     importlib.import_module("scipy.cluster.vq")
     torch.optim.Adam([torch.ones(1, requires_grad=True)])
-    first = method_of(params, paper_rows(params)[0].model)
+    first = first_vlac(params)
     points = {}
     with threadpool_limits(1):
         for name, train in SIDES.items():

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vlac.models.objective import Bound
     from vlac.training.device import Device
     from vlac.training.schedule import Weights
-    from vlac.training.trainer import Trainer
 
 BATCH = 500
 """Images that are encoded at a time."""
@@ -73,11 +72,7 @@ class LadderMethod(Method):
         return Ladder(Spec(**spec))
 
     def fit(self, images: np.ndarray, seed: int, job: Job) -> list[Row]:
-        """Train the ladder; raises what `trainer` and `Trainer.run` raise."""
-        return self.trainer(images, seed, job).run()
-
-    def trainer(self, images: np.ndarray, seed: int, job: Job) -> Trainer:
-        """Return the training of a new ladder; raises what `Trainer` and `settle` raise."""
+        """Train a new ladder; raises what `settle`, `Trainer` and `Trainer.run` raise."""
         import torch
 
         from vlac.training.device import keep_freed_memory, settle
@@ -90,7 +85,7 @@ class LadderMethod(Method):
         torch.manual_seed(seed)
         self.model = self.build(asdict(self.spec())).to(device.torch)
         self.initialise()
-        return Trainer(self.model, self.loss, on_device, self.params, seed, device, job)
+        return Trainer(self.model, self.loss, on_device, self.params, seed, device, job).run()
 
     def prepare(self, images: Tensor, seed: int, device: Device, job: Job) -> Job:
         """Learn what the ladder's training rests on, and return the job with that in its identity."""

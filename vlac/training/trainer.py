@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -75,18 +75,6 @@ class Trainer:
     def run(self) -> list[Row]:
         """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
 
-        Raises what `steps` raises.
-        """
-        with self.device.stream():
-            for _ in self.steps():
-                pass
-        return self.history
-
-    def steps(self) -> Iterator[None]:
-        """Train as `run` does, and yield after every update: several trainings can take turns on one GPU.
-
-        On a GPU each needs a stream of its own, current whenever this goes on.
-
         Raises:
             VlacError: the checkpoint is damaged, or of another training.
             DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
@@ -96,20 +84,22 @@ class Trainer:
             self.history = checkpoint.history
         self.job.resumed(list(self.history))
         saved = time.monotonic()
-        with Progress(f"{self.job.name} seed {self.seed}", self.training.epochs, len(self.history)) as progress:
-            while len(self.history) < self.training.epochs:
+        name, epochs = f"{self.job.name} seed {self.seed}", self.training.epochs
+        with self.device.stream(), Progress(name, epochs, len(self.history)) as progress:
+            while len(self.history) < epochs:
                 started = time.monotonic()
-                row = yield from self._epoch(len(self.history))
+                row = self._epoch(len(self.history))
                 self._refuse_non_finite(row)
                 self.history.append(row)
                 finished = time.monotonic()
-                if len(self.history) == self.training.epochs or finished - saved >= CHECKPOINT_SECONDS:
+                if len(self.history) == epochs or finished - saved >= CHECKPOINT_SECONDS:
                     self._save()
                     saved = time.monotonic()
                 progress.show(row, self.updates * self.training.batch / (finished - started))
                 self.job.epoch(row)
+        return self.history
 
-    def _epoch(self, epoch: int) -> Generator[None, None, Row]:
+    def _epoch(self, epoch: int) -> Row:
         """Train on every image once and return the epoch's row; nothing waits for the device before the end."""
         settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
         for rung in self.model.mixture_rungs:
@@ -125,7 +115,6 @@ class Trainer:
                 self.captured(self._update)
             else:
                 self._update(order[update * self.training.batch : (update + 1) * self.training.batch], at)
-            yield
         return {"epoch": epoch + 1, "temperature": float(settings[-1].temperature)} | self.record.row()
 
     def _update(self, chosen: Tensor, at: Weights) -> None:
