@@ -31,8 +31,8 @@ class Row:
     scores: pd.DataFrame | None = None  # a row per seed; None for a row that is only quoted
 
 
-def write_table(params: Params, root: Path = Path()) -> None:
-    """Write reports/table1.md and reports/table1.csv from the scores of every model and seed, in folders of `root`."""
+def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
+    """Write reports/table1.md and reports/table1.csv in `root`; return the scores, a row per seed, by model."""
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv") for name in names}
@@ -57,6 +57,7 @@ def write_table(params: Params, root: Path = Path()) -> None:
     ]
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
+    return scores
 
 
 def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:

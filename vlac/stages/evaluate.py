@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vlac.data.split import DIGITS, Split
 from vlac.evaluation.factors import rung_factor_matrix
-from vlac.evaluation.metrics import SHOWN, Clustering, score
+from vlac.evaluation.metrics import SHOWN, Clustering, contingency, majority_mapping, score
 from vlac.models.load import load_method
 from vlac.tables import write_csv
 from vlac.workflow.jobs import Job
@@ -38,3 +40,12 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
     )
     write_csv(job.output("scores.csv"), [row | {"images": len(test)}])
     write_csv(job.output("factors.csv"), [{"seed": job.seed} | each for each in matrix])
+    write_csv(job.output("confusion.csv"), confusion(own))
+
+
+def confusion(own: Clustering) -> list[dict[str, int]]:
+    """Return the test images of every cluster and digit, and the digit that the training labels give the cluster."""
+    mapped = majority_mapping(own.y_train, own.t_train, own.K, own.T)
+    counts = contingency(own.y_test, own.t_test, own.K, own.T)
+    pairs = np.ndindex(counts.shape)
+    return [{"cluster": y, "mapped": int(mapped[y]), "digit": t, "images": int(counts[y, t])} for y, t in pairs]

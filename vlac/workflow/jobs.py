@@ -146,7 +146,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="evaluate",
             inputs=(TRAIN, TEST, made("train/{model}/{seed}")),
-            outputs=("scores.csv", "factors.csv"),
+            outputs=("scores.csv", "factors.csv", "confusion.csv"),
             params=("evaluation", *MACHINE),
             over="models",
         ),
@@ -160,7 +160,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="table",
             inputs=(SOURCE, made("rung"), made("evaluate/{every_model}/{every_seed}")),
-            outputs=("reports/table1.md", "reports/table1.csv"),
+            outputs=("reports/table1.md", "reports/table1.csv", "reports/metrics", "reports/plots"),
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
         ),

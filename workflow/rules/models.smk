@@ -35,6 +35,7 @@ rule evaluate:
     output:
         scores="results/{experiment}/evaluate/{model}/{seed}/scores.csv",
         factors="results/{experiment}/evaluate/{model}/{seed}/factors.csv",
+        confusion="results/{experiment}/evaluate/{model}/{seed}/confusion.csv",
         manifest="results/{experiment}/evaluate/{model}/{seed}/manifest.json",
     log:
         "logs/{experiment}/evaluate/{model}/{seed}.log",

@@ -40,6 +40,8 @@ rule table:
     output:
         table=report("reports/table1.md", category="Table 1", caption="../report/table.rst"),
         csv=report("reports/table1.csv", category="Table 1"),
+        metrics=directory("reports/metrics"),
+        plots=directory("reports/plots"),
         manifest=f"results/{EXPERIMENT}/table/manifest.json",
     log:
         f"logs/{EXPERIMENT}/table.log",
