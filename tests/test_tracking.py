@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,13 @@ def row(epoch: int) -> dict[str, float]:
     return {"seed": 0, "epoch": epoch, "elbo": -1000 / epoch - 1 / 3, "kl_z_3": 1e-7 * epoch}
 
 
-def finish(job: Job, weights: str = "weights") -> None:
+def finish(job: Job, weights: str = "weights", scores: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write a job's log and outputs, its manifest last."""
     params = load_params()
     tables = {
         "history.csv": [row(1), row(2), row(3)],
-        "scores.csv": [{"seed": 0, "rung": rung, "acc": 2 / 3, "features + k-means/acc": 0.5} for rung in (3, 4)],
+        "scores.csv": scores
+        or [{"seed": 0, "rung": rung, "acc": 2 / 3, "features + k-means/acc": 0.5} for rung in (3, 4)],
         "factors.csv": [{"seed": 0, "rung": 3, "factor": "ink_hue", "measure": "nmi", "value": 1 / 3}],
     }
     write_text(job.log, f"log of {job}\n")
@@ -84,7 +85,8 @@ def train(*epochs: int, resumed: Iterable[int] = (), job: Job = JOB, error: Base
 
 
 def runs() -> list[Any]:
-    return store.open_store().runs()
+    """Return the runs of trainings, without those above them."""
+    return [run for run in store.open_store().runs() if "seed" in run.data.tags]
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +121,8 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_rebuilt(folder: Path) -> 
         finish(job)
         tracking.publish(job, every)
     shown, ids = dump(folder), {run.info.run_id for run in runs()}
-    assert shown.keys() == {f"vlac: tiny: {model} seed 0" for model in ("gmdgm", "kmeans", "vlae")}
+    models = ("gmdgm", "kmeans", "vlae")
+    assert shown.keys() == {f"vlac: tiny: {model}{seed}" for model in models for seed in ("", " seed 0")}
     assert {run["status"] for run in shown.values()} == {"FINISHED"}
     run = shown[NAME]
     assert run["params"]["training.lr"] == str(load_params().training.lr)
@@ -141,6 +144,23 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_rebuilt(folder: Path) -> 
     assert rebuild() == done(3, 3)
     assert dump(folder) == shown
     assert rebuild() == done(3, 0)
+
+
+def test_the_seeds_of_a_model_lie_under_a_run_of_their_means(folder: Path) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    write_text(Path("params.yaml"), yaml.safe_dump(values | {"seeds": [0, 1]}))
+    for seed, acc in enumerate((0.5, 0.8)):
+        for stage in ("train", "evaluate"):
+            finish(Job(STAGES[stage], "tiny", "gmdgm", seed), scores=[{"seed": seed, "acc": acc}])
+        assert rebuild() == done(1 + seed, 1)
+        above = dump(folder)["vlac: tiny: gmdgm"]
+        assert above["params"]["seeds"] == ", ".join(map(str, range(1 + seed)))
+        assert above["points"]["test/acc"] == [(0, 0.5 if seed == 0 else 0.65)]
+        assert ("test/acc_std" in above["points"]) == (seed == 1)
+        assert not any(name.startswith("train/") for name in above["points"])
+        names = {dump(folder)[f"{NAME[:-1]}{each}"]["tags"][live.ABOVE] for each in range(1 + seed)}
+        assert names == {"gmdgm"}
+    assert above["points"]["test/acc_std"] == [(0, 0.212132)]
 
 
 def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_from_them(folder: Path) -> None:
@@ -310,7 +330,7 @@ def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(folder: Pa
         rebuild()
     opened = store.open_store()
     owners = [run.data.tags[store.CHECKOUT] for run in opened.client.search_runs([opened.experiment])]
-    assert sorted(owners) == ["ada", "bob"]
+    assert sorted(owners) == ["ada", "ada", "bob", "bob"]  # each with the run above it
 
 
 def test_processes_that_start_at_once_share_a_fresh_store(folder: Path) -> None:

@@ -16,7 +16,9 @@ def dump(folder: Path) -> dict[str, dict[str, Any]]:
         # A file that MLflow has not seen: it keeps connections to what was under the same name before.
         client = MlflowClient(tracking_uri=f"sqlite:///{shutil.copy(folder / 'mlflow.db', other)}")
         for experiment in client.search_experiments():
-            for run in client.search_runs([experiment.experiment_id], max_results=50_000):
+            every = client.search_runs([experiment.experiment_id], max_results=50_000)
+            names = {run.info.run_id: run.info.run_name for run in every}
+            for run in every:
                 name = f"{experiment.name}: {run.data.tags.get('experiment')}: {run.info.run_name}"
                 assert name not in runs, f"two runs are called {name}"
                 histories = {each: client.get_metric_history(run.info.run_id, each) for each in run.data.metrics}
@@ -25,7 +27,7 @@ def dump(folder: Path) -> dict[str, dict[str, Any]]:
                 runs[name] = {
                     "status": run.info.status,
                     "params": run.data.params,
-                    "tags": run.data.tags,
+                    "tags": {each: names.get(value, value) for each, value in run.data.tags.items()},
                     "points": {each: [(p.step, p.value) for p in points] for each, points in histories.items()},
                     "files": {path.relative_to(root).as_posix(): path.read_bytes() for path in files},
                 }

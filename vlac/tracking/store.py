@@ -56,8 +56,7 @@ class Store:
         for run in runs:
             self.client.delete_run(run.info.run_id)
         tags = made.tags | {CHECKOUT: self.checkout}
-        name = f"{made.job.model} seed {made.job.seed}"
-        return str(self.client.create_run(self.experiment, started, tags, name).info.run_id)
+        return str(self.client.create_run(self.experiment, started, tags, made.name).info.run_id)
 
     def log(self, run: str, points: Points, when: int, made: Content) -> None:
         """Log points (at the time `when`), and the params and tags of `made`, in one call."""
