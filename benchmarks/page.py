@@ -22,7 +22,7 @@ API = "ajax-api/2.0/mlflow"
 PAGE, POINTS = 100, 320
 """Runs of one page of the list, and of one call for a chart; points of each run that a chart asks for."""
 
-METRICS = ("train/elbo", "train/log_likelihood", "train/kl_z_3", "test/acc")
+METRICS = ("train/elbo", "train/log_likelihood", "train/kl_z_3", "clusters/acc")
 AT_ONCE = 6
 """Calls that a browser makes to one server at the same time."""
 

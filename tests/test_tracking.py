@@ -131,7 +131,7 @@ def test_a_run_shows_all_there_is_and_is_the_same_when_rebuilt(folder: Path) -> 
     assert run["tags"].items() >= {"stage": "train", "model": "gmdgm", "seed": "0", "experiment": "tiny"}.items()
     assert len(run["tags"]["git_commit"].removesuffix("-dirty")) == 40
     assert run["points"]["train/elbo"] == [(1, -1000.33), (2, -500.333), (3, -333.667)]  # six digits, as in history.csv
-    assert run["points"]["test/acc"] == [(0, 0.666667)]
+    assert run["points"]["clusters/acc"] == [(0, 0.666667)]
     assert run["points"]["test/features _ k-means/acc"] == [(0, 0.5)]
     assert run["points"]["test/rung3/ink_hue/nmi"] == [(0, 0.333333)]
     assert {"train/history.csv", "train/0.log", "evaluate/scores.csv", "figures/curves.png"} <= set(run["files"])
@@ -155,12 +155,12 @@ def test_the_seeds_of_a_model_lie_under_a_run_of_their_means(folder: Path) -> No
         assert rebuild() == done(1 + seed, 1)
         above = dump(folder)["vlac: tiny: gmdgm"]
         assert above["params"]["seeds"] == ", ".join(map(str, range(1 + seed)))
-        assert above["points"]["test/acc"] == [(0, 0.5 if seed == 0 else 0.65)]
-        assert ("test/acc_std" in above["points"]) == (seed == 1)
+        assert above["points"]["clusters/acc"] == [(0, 0.5 if seed == 0 else 0.65)]
+        assert ("clusters/acc_std" in above["points"]) == (seed == 1)
         assert not any(name.startswith("train/") for name in above["points"])
         names = {dump(folder)[f"{NAME[:-1]}{each}"]["tags"][live.ABOVE] for each in range(1 + seed)}
         assert names == {"gmdgm"}
-    assert above["points"]["test/acc_std"] == [(0, 0.212132)]
+    assert above["points"]["clusters/acc_std"] == [(0, 0.212132)]
 
 
 def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_from_them(folder: Path) -> None:
@@ -172,12 +172,12 @@ def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_fr
     assert rebuild() == done(1, 1)
     (after,) = runs()
     assert (after.info.run_id, after.info.start_time) == (before.info.run_id, before.info.start_time)
-    assert dump(folder)[NAME]["points"]["test/acc"] == [(0, 0.666667)]
+    assert dump(folder)[NAME]["points"]["clusters/acc"] == [(0, 0.666667)]
     finish(JOB, weights="other weights")  # so the scores are of another model
     assert rebuild() == done(1, 1)
     (other,) = runs()
     assert other.info.run_id != before.info.run_id
-    assert "test/acc" not in other.data.metrics
+    assert "clusters/acc" not in other.data.metrics
     finish(JOB)
     history = JOB.output("history.csv")
     history.write_text("seed,epoch\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
+from vlac.evaluation.metrics import SHOWN
 from vlac.files import sha256
 from vlac.params.view import declared
 from vlac.tables import read_csv
@@ -26,6 +27,9 @@ Points = dict[tuple[str, int], float]
 KEY, MODEL, LOG, MANIFEST = "vlac.key", "vlac.model", "vlac.log", "vlac.manifest"
 """Tags: the training and its parameters; what its seeds share, the key of the run above them; the log of its job; a
 hash of the manifests of all that the run shows."""
+
+
+SHOWN_NAMES = {metric.name for metric in SHOWN}
 
 
 @dataclass(frozen=True)
@@ -127,14 +131,15 @@ def epoch_points(rows: Iterable[Mapping[str, Any]]) -> Points:
 
 
 def _scores(job: Job, made: Manifest) -> dict[str, Any]:
-    """Return the scores of a job by the name of their metric; "/" groups them in MLflow."""
+    """Return the scores of a job by the name of their metric; MLflow sorts its sections, so the table's come first."""
     values: dict[str, Any] = {}
     group = {"evaluate": "test", "probe": "probe", "trial": "holdout"}.get(job.stage.name)
     for row in _rows(job, "scores.csv", made) if group else ():
         values |= {f"train/{name}": row.pop(name) for name in ("failed_in_epoch", "images_seen") if name in row}
         scores = {name: value for name, value in row.items() if name not in ("seed", "main")}
         if group == "test" or row.get("main") == 1:
-            values |= {f"{group}/{name}": value for name, value in scores.items()}
+            main = "clusters" if group == "test" else group
+            values |= {f"{main if name in SHOWN_NAMES else group}/{name}": value for name, value in scores.items()}
         rung = scores.pop("rung", math.nan)
         if math.isfinite(rung):  # in an evaluation it is not, nor in a trial that failed
             values |= {f"{group}/rung{rung:.0f}/{name}": value for name, value in scores.items()}

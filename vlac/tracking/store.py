@@ -33,6 +33,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens on the list of runs, and not on chats
 PATIENCE = 120  # seconds that a process waits for the others before it goes on without the view
 BUSY = 10  # seconds that it waits for another program to let go of the sqlite file
 REBUILD = "Run `mv mlflow.db mlflow.db.old`: `python -m vlac track` then rebuilds it from the results."
@@ -88,7 +89,7 @@ def open_store(searches: bool = False) -> Store:
         found = client.get_experiment_by_name(name)
         if found is None:
             place = None if re.match(r"https?:|databricks", uri or "") else folder
-            found = client.get_experiment(client.create_experiment(name, artifact_location=place))
+            found = client.get_experiment(client.create_experiment(name, artifact_location=place, tags=KIND))
         elif found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         if not uri and found.artifact_location != folder:  # MLflow would write where the folder was
