@@ -165,13 +165,23 @@ def test_weights_that_became_nan_stop_it_and_leave_the_last_good_checkpoint(path
     assert all(torch.isfinite(value).all() for value in checkpoint.model.values())
 
 
-def test_a_checkpoint_of_another_training_is_refused_and_kept(path):
+def test_two_trainings_that_take_turns_at_one_path_both_resume(path):
+    for epoch in (1, 2):
+        for code in ("one", "other"):
+            with pytest.raises(KeyboardInterrupt):
+                fit(path, identity=IDENTITY | {"code": code}, told=stop_after(epoch))
+    assert len(list(path.parent.glob("*.pt"))) == 2
+    heard = []
+    fit(path, identity=IDENTITY | {"code": "one"}, told=lambda method, row: heard.append(row["epoch"]))
+    assert heard == [3]
+
+
+def test_an_interruption_keeps_the_last_epoch_however_short(path, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1e9)
     with pytest.raises(KeyboardInterrupt):
-        fit(path, told=stop_after(1))
-    before = path.read_bytes()
-    with pytest.raises(VlacError, match=r"0\.pt is from epoch 1 of a training with other code\. Restore those"):
-        fit(path, identity=IDENTITY | {"code": "other"})
-    assert path.read_bytes() == before
+        fit(path, told=stop_after(2))
+    _, resumed = finish(path)
+    assert resumed == finish(path.with_name("calm.pt"))[1]
 
 
 def test_a_damaged_checkpoint_is_refused(path):

@@ -53,7 +53,7 @@ def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_
     calm = FOLDER.resolve()
 
     monkeypatch.chdir(tiny_project(tmp_path / "rough", EPOCHS))
-    process = start(*EAGER)
+    process = start(*VLAC)
     read_until(process, f"epoch 2/{EPOCHS}")
     process.send_signal(signal.SIGTERM)
     rest = process.communicate()[1]

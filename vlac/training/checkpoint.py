@@ -1,5 +1,6 @@
 """An unfinished training on disk: everything needed to resume it, and to end in the bytes of an uninterrupted run."""
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,25 +37,34 @@ class Checkpoint:
     def load(cls, path: Path, identity: dict[str, str]) -> "Checkpoint | None":
         """Return the checkpoint at `path`, or None where there is none.
 
+        One of other parameters, data or code is set aside, and comes back when it is asked for.
+
         Raises:
-            VlacError: the file is damaged, or it belongs to other parameters, data or code.
+            VlacError: the file is damaged.
         """
+        checkpoint = cls._read(path)
+        if checkpoint and (other := [name for name in identity if checkpoint.identity.get(name) != identity[name]]):
+            aside = _aside(path, checkpoint.identity)
+            log.info("%s is of a training with other %s: kept as %s.", path, " and ".join(other), aside)
+            path.replace(aside)
+            checkpoint = None
+        if checkpoint is None and _aside(path, identity).exists():
+            _aside(path, identity).replace(path)
+            checkpoint = cls._read(path)
+        return checkpoint
+
+    @classmethod
+    def _read(cls, path: Path) -> "Checkpoint | None":
         try:
             # The generator's state is a byte tensor that must stay on the CPU; load_state_dict moves the rest.
             checkpoint = cls(**read_archive(path))
             rows = [row["epoch"] for row in checkpoint.history]
             if rows != list(range(1, checkpoint.epoch + 1)):
                 raise ValueError("the history is of other epochs")
-            other = [name for name, digest in identity.items() if checkpoint.identity.get(name) != digest]
         except FileNotFoundError:
             return None
         except Exception:  # a damaged file makes zipfile and torch raise nearly anything
             raise _damaged(path) from None
-        if other:
-            raise VlacError(
-                f"{path} is from epoch {checkpoint.epoch} of a training with other {' and '.join(other)}.",
-                "Restore those to resume it, or delete the file to start this training from the beginning.",
-            )
         return checkpoint
 
     def restore(
@@ -75,6 +85,11 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         log.warning("%s could not be deleted: %s. It is no longer needed.", path, reason(error))
+
+
+def _aside(path: Path, identity: dict[str, str]) -> Path:
+    """Return where the checkpoint of a training waits while another one has its path."""
+    return path.with_stem(f"{path.stem}-{hashlib.sha256(repr(sorted(identity.items())).encode()).hexdigest()[:8]}")
 
 
 def _damaged(path: Path) -> VlacError:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -85,18 +86,25 @@ class Trainer:
         self.job.resumed(list(self.history))
         saved = time.monotonic()
         name, epochs = f"{self.job.name} seed {self.seed}", self.training.epochs
-        with self.device.stream(), Progress(name, epochs, len(self.history)) as progress:
-            while len(self.history) < epochs:
-                started = time.monotonic()
-                row = self._epoch(len(self.history))
-                self._refuse_non_finite(row)
-                self.history.append(row)
-                finished = time.monotonic()
-                if len(self.history) == epochs or finished - saved >= CHECKPOINT_SECONDS:
-                    self._save()
-                    saved = time.monotonic()
-                progress.show(row, self.updates * self.training.batch / (finished - started))
-                self.job.epoch(row)
+        unsaved: Checkpoint | None = None
+        try:
+            with self.device.stream(), Progress(name, epochs, len(self.history)) as progress:
+                while len(self.history) < epochs:
+                    started = time.monotonic()
+                    row = self._epoch(len(self.history))
+                    self._refuse_non_finite(row)
+                    self.history.append(row)
+                    finished = time.monotonic()
+                    unsaved = self._state()
+                    if len(self.history) == epochs or finished - saved >= CHECKPOINT_SECONDS:
+                        unsaved.save(self.job.checkpoint)
+                        unsaved, saved = None, time.monotonic()
+                    progress.show(row, self.updates * self.training.batch / (finished - started))
+                    self.job.epoch(row)
+        except BaseException as stop:
+            if unsaved and not isinstance(stop, Exception):  # an interruption
+                unsaved.save(self.job.checkpoint)
+            raise
         return self.history
 
     def _epoch(self, epoch: int) -> Row:
@@ -126,9 +134,10 @@ class Trainer:
         self.optimiser.step()
         self.record.add(terms)
 
-    def _save(self) -> None:
+    def _state(self) -> Checkpoint:
+        """Return a copy of all that the next epoch starts from."""
         states = self.model.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
-        Checkpoint(self.identity, len(self.history), *states, self.history).save(self.job.checkpoint)
+        return Checkpoint(self.identity, len(self.history), *deepcopy(states), list(self.history))
 
     def _refuse_non_finite(self, row: Row) -> None:
         bad = [name for name, value in row.items() if not math.isfinite(value)]
