@@ -18,7 +18,7 @@ from vlac.tables import write_csv
 
 PRESET = Path(__file__).parents[1] / "presets/digits.yaml"
 FACTORS = {"digit": 0.1, "ink_hue": 0.2}
-PAPER = ("VLAC K^1layer = (1, 1, 50, 1)", "VLAC K^2layer = (1, 5, 50, 1)", "Equivalent GM-DGM, K = 50")
+PAPER = ("VLAC, K = (1, 1, 50, 1)", "VLAC, K = (1, 5, 50, 1)", "Equivalent GM-DGM, K = 50")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def report(root, params, acc, factors=FACTORS, official=False):
 
 def cells(text, label):
     line = next(line for line in text.splitlines() if line.startswith(f"| {label} "))
-    return [cell.strip() for cell in line.strip("|").split("|")]
+    return [cell.strip().replace("\N{NO-BREAK SPACE}", " ") for cell in line.strip("|").split("|")]
 
 
 def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path, shipped):
@@ -142,7 +142,7 @@ def test_svhn_has_the_digit_alone_and_says_which_files(tmp_path, shipped):
 
 
 def test_rungs_against_factors(tmp_path, shipped):
-    section = report(tmp_path, shipped, [0.4, 0.5]).partition("### VLAC K^1layer")[2].partition("###")[0]
+    section = report(tmp_path, shipped, [0.4, 0.5]).partition("### VLAC, K = (1, 1, 50, 1)")[2].partition("###")[0]
     assert "digit (0.100)" in section
     assert "ink hue (0.200)" in section
     assert cells(section, "z_1, kNN accuracy")[1:] == ["0.550", "0.550"]

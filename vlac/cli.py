@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for library in ("OMP", "OPENBLAS", "MKL"):
         # Sums split over threads differ in their last bits from run to run. Trainings set torch's threads themselves.
         os.environ[f"{library}_NUM_THREADS"] = "1"
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's own is in its environment, and may not be installed here
     _log_to_console()
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores Ctrl-C

@@ -18,9 +18,11 @@ class Dataset(base.Dataset):
 
     @classmethod
     def check(cls, data: Any) -> None:
-        """Raise ValueError for a split that there is not, or a hold-out as large as the training split."""
+        """Raise ValueError for a split or files that there are not, or a hold-out as large as the training split."""
         if data.train_split != "train":
             raise ValueError("train_split must be train: the embedded digits have no other")
+        if data.path is not None:
+            raise ValueError("path must be null: the embedded digits are rendered here")
         if data.holdout >= data.digits.train:
             raise ValueError("holdout must be smaller than digits.train")
 

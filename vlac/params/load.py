@@ -121,6 +121,8 @@ def _explain(error: ValidationError, schema: type[Section], file: object, lines:
             return f"{where}{name} is {VALUES.repr(value['kind'])}; allowed here: {first['ctx']['expected_tags']}."
         case "missing" | "union_tag_not_found":
             return f"{where}{name} is missing."
+        case "extra_forbidden" if str(location[-1]).endswith(")"):
+            return f"{where}a list is written in square brackets, such as K: [1, 1, 50, 1]."
         case "extra_forbidden":
             allowed = _siblings(schema, first["loc"][:-1])
             return f"{where}{name} is no known key{f'; allowed here: {allowed}' if allowed else ''}."

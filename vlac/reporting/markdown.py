@@ -10,8 +10,12 @@ WIDTH = 110
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Return a table whose cells are padded to equal width; the first `left` columns are left-aligned, others right."""
+    """Return a table whose cells are padded to equal width; the first `left` columns are left-aligned, others right.
+
+    A browser breaks no line at a "±".
+    """
     sides = ["left"] * left + ["right"] * (len(heads) - left)
+    rows = [[cell.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}") for cell in row] for row in rows]
     return tabulate(rows, heads, tablefmt="pipe", colalign=sides, disable_numparse=True)
 
 

@@ -26,8 +26,8 @@ class PublishedRow:
 
 
 TABLE_1 = (
-    PublishedRow("VLAC K^1layer = (1, 1, 50, 1)", "0.637 ± 0.042", "vlac_1layer", "vlac", [1, 1, 50, 1]),
-    PublishedRow("VLAC K^2layer = (1, 5, 50, 1)", "0.648 ± 0.027", "vlac_2layer", "vlac", [1, 5, 50, 1]),
+    PublishedRow("VLAC, K = (1, 1, 50, 1)", "0.637 ± 0.042", "vlac_1layer", "vlac", [1, 1, 50, 1]),
+    PublishedRow("VLAC, K = (1, 5, 50, 1)", "0.648 ± 0.027", "vlac_2layer", "vlac", [1, 5, 50, 1]),
     PublishedRow(
         *("Equivalent GM-DGM, K = 50", "0.570 ± 0.032", "gmdgm", "gmdgm", 50),
         note="the paper gives no size of its z; the one used here is in the protocol.",

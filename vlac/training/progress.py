@@ -1,6 +1,7 @@
 """A live line per epoch: a bar on a terminal, plain lines in a log."""
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -13,7 +14,8 @@ class Progress:
     def __init__(self, title: str, epochs: int, done: int) -> None:
         self.title, self.epochs = title, epochs
         self.bar: Any = None
-        if sys.stderr.isatty():
+        # An engine runs several jobs at once, whose bars would overwrite each other.
+        if sys.stderr.isatty() and "VLAC_RUN" not in os.environ:
             try:
                 from tqdm import tqdm  # a node that only trains may lack it
             except ImportError:
@@ -27,9 +29,10 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def show(self, row: dict[str, float], images_per_second: float) -> None:
-        """Show an epoch's row of the history, in nats per image, and the speed."""
-        line = summary(row) + f"  {images_per_second:.0f} images/s"
+    def show(self, row: dict[str, float], images: int, seconds: float) -> None:
+        """Show an epoch's row of the history, in nats per image, the speed, and when the training will be done."""
+        left = seconds * (self.epochs - row["epoch"])
+        line = summary(row) + f"  {images / seconds:.0f} images/s, {left / 60:.1f} min left"
         if self.bar is not None:
             self.bar.set_postfix_str(line)
             self.bar.update(int(row["epoch"]) - self.bar.n)

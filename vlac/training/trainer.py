@@ -99,7 +99,7 @@ class Trainer:
                     if len(self.history) == epochs or finished - saved >= CHECKPOINT_SECONDS:
                         unsaved.save(self.job.checkpoint)
                         unsaved, saved = None, time.monotonic()
-                    progress.show(row, self.updates * self.training.batch / (finished - started))
+                    progress.show(row, self.updates * self.training.batch, finished - started)
                     self.job.epoch(row)
         except BaseException as stop:
             if unsaved and not isinstance(stop, Exception):  # an interruption

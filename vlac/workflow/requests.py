@@ -9,9 +9,11 @@ that name depends on params.yaml and the package.
 """
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from vlac.errors import VlacError
 from vlac.files import json_bytes, write_bytes
 from vlac.params.schema import Params
 from vlac.params.section import L
@@ -20,12 +22,25 @@ from vlac.workflow.depends import hash_of_code, keys_of
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.stale import why_stale
 
+AHEAD = 60.0
+"""Seconds that the clock of a file system may be ahead of this machine's."""
+
 LONG_AGO = 1_000_000_000
 """The time, in seconds since 1970, of a request whose job is up to date: older than any result."""
 
 
 def write_requests(params: Params) -> None:
-    """Write the request of every job, and what `digit_rung` says as a number, and delete requests of former jobs."""
+    """Write the request of every job, and what `digit_rung` says as a number, and delete requests of former jobs.
+
+    Raises:
+        VlacError: a folder of outputs lies outside the project. DVC would find out after it has run the jobs.
+    """
+    for folder in map(Path, ("data", "results", "reports")):
+        if not folder.resolve().is_relative_to(Path.cwd()):
+            raise VlacError(
+                f"{folder} leads to {folder.resolve()}, and DVC tracks no file outside the project.",
+                "Move all of the project there, or run `snakemake --cores 2` instead of `dvc repro`.",
+            )
     write_rungs(params)
     asked = {job.request: job for job in jobs(params)}
     for path, job in asked.items():
@@ -38,11 +53,19 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     """Write the requests of jobs so that Snakemake sees all that a manifest can prove, and return the stale ones.
 
     Snakemake remembers its own runs alone, and goes by the times of files. So the request of a job that is up to date
-    is dated back, and one of a job that is not is new; what is missing or damaged is named in it.
+    is dated back, as are its other inputs where they are newer than what was made of them, such as data that came from
+    elsewhere; the request of a job that is not is new. What is missing or damaged is named in it.
+
+    Raises:
+        VlacError: a file is dated ahead of the clock. Snakemake would run its jobs and then delete what they made.
     """
     stale: dict[Job, str] = {}
     hashes: dict[Path, str] = {}  # the data are an input of many jobs
+    fresh: list[tuple[Job, Asked]] = []
     for job, params in every:
+        for path in (*job.inputs(params), *job.outputs):
+            if path.exists() and path.stat().st_mtime > time.time() + AHEAD:
+                raise VlacError(f"{path} is dated ahead of the clock.", f"Set its time with `touch {path}`.")
         why = why_stale(job, params, hashes)
         asked = content(job, params)
         if why and any(path.exists() for path in job.outputs):
@@ -50,6 +73,13 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
             asked["rebuild"] = why
         _write(job.request, json_bytes(asked))
         os.utime(job.request, None if why else (LONG_AGO, LONG_AGO))
+        if not why:
+            fresh.append((job, params))
+    for job, params in reversed(fresh):  # so that an input dated back is still newer than what it was made of
+        made = min(path.stat().st_mtime_ns for path in job.outputs)
+        for path in job.inputs(params):
+            if path.stat().st_mtime_ns > made:
+                os.utime(path, ns=(made, made))
     return stale
 
 

@@ -58,8 +58,14 @@ def requested() -> dict:
     return write_for_snakemake([*((job, PARAMS) for job in jobs(PARAMS)), *SEARCH])
 
 
+# The commands say `python`, which is the one that runs Snakemake, also where its environment is not active.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+
 if workflow.is_main_process:
-    STALE = requested()
+    try:
+        STALE = requested()
+    except VlacError as error:
+        raise WorkflowError(str(error)) from None
     RUN = ExitStack()
     atexit.register(RUN.close)
 else:
@@ -85,6 +91,10 @@ def show() -> None:
 
 onsuccess:
     show()
+    table = Path("reports/table1.md")
+    if Path(f"results/{EXPERIMENT}/table/manifest.json").exists() and table.exists():
+        first = next((part for part in table.read_text().split("\n\n") if part.startswith("|")), "")
+        print(f"{first}\n\nThe table with its notes: {table}", file=sys.stderr)
 
 
 onerror:

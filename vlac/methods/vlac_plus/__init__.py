@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from vlac.errors import VlacError
 from vlac.methods import base, vlac
 from vlac.params.section import LARGEST, Positive, Section
 
@@ -75,6 +76,11 @@ class Method(vlac.Method):
         """Learn the pretext network, or find one learnt of the same data, settings and code."""
         from vlac.methods.vlac_plus.learn import PretextTrainer
 
+        if self.settings.pretext.neighbours >= len(images):
+            raise VlacError(
+                f"pretext.neighbours is {self.settings.pretext.neighbours}, but an image has {len(images) - 1} others.",
+                "Use fewer neighbours.",
+            )
         of = {name: value for name, value in job.identity.items() if name != "parameters"}
         learner = PretextTrainer(images, self.settings.pretext, self.K[self.main_rung], seed, device, of)
         self.learnt, self.pairs = learner.run(), learner.pairs

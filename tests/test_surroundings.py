@@ -1,0 +1,57 @@
+"""What surrounds a run, such as clock, search path and links, costs no result, or ends it in a sentence beforehand."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from project import Project
+
+TRAIN = "data/tiny/train.npz"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which Snakemake has run everything, found without any help of the environment."""
+    project = Project.make(tmp_path_factory.mktemp("made")).with_one_seed("gmdgm")
+    snakemake = Path(sys.executable).with_name("snakemake")
+    said = project.run(str(snakemake), "--cores", "2", "--quiet", "all", PATH="/usr/bin:/bin")
+    assert "The table with its notes: reports/table1.md" in said
+    return project
+
+
+def test_data_that_came_back_retrain_nothing(made: Project) -> None:
+    before = (made.folder / TRAIN).read_bytes()
+    for path in (made.folder / "data/tiny").iterdir():
+        if path.is_file():
+            os.utime(path)
+    assert made.planned() == set()
+    (made.folder / TRAIN).write_bytes(before + b" ")
+    assert "prepare" in made.planned()
+    (made.folder / TRAIN).write_bytes(before)
+    assert made.planned() == set()
+
+
+@pytest.mark.parametrize("file", [TRAIN, "results/tiny/train/gmdgm/0/model.pt"])
+def test_a_file_from_the_future_is_named_before_anything_runs(made: Project, file: str) -> None:
+    path = made.folder / file
+    os.utime(path, (time.time() + 3600,) * 2)
+    said = made.snakemake("--forcerun", "train", "all", fails=True)
+    assert f"{file} is dated ahead of the clock. Set its time with `touch {file}`." in said
+    assert path.exists()
+    os.utime(path)
+    assert made.planned() == set()
+
+
+def test_results_outside_the_project_are_refused_by_dvc_before_it_runs_them(made: Project, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    shutil.copytree(made.folder, project.folder)
+    shutil.move(project.folder / "results", tmp_path / "scratch")
+    (project.folder / "results").symlink_to(tmp_path / "scratch")
+    assert project.planned() == set()
+    project.change("models", "gmdgm", "K", to=11)
+    said = project.run("dvc", "repro", fails=True)
+    assert "results leads to" in said
+    assert "train" not in said
