@@ -333,6 +333,19 @@ def test_in_a_shared_store_the_runs_of_other_checkouts_are_left_alone(folder: Pa
     assert sorted(owners) == ["ada", "ada", "bob", "bob"]  # each with the run above it
 
 
+def test_a_temporary_copy_of_dvc_shows_its_runs_in_the_project(folder: Path, monkeypatch: Patch) -> None:
+    copy = folder / ".dvc/tmp/exps/standalone/tmpabc"
+    copy.mkdir(parents=True)
+    shutil.copy("params.yaml", copy)
+    monkeypatch.chdir(copy)
+    finish(JOB)
+    assert rebuild() == done(1, 1)
+    shutil.rmtree(copy)
+    monkeypatch.chdir(folder)
+    assert dump(folder)[NAME]["files"]["train/0.log"]
+    assert not copy.exists()
+
+
 def test_processes_that_start_at_once_share_a_fresh_store(folder: Path) -> None:
     Path("mlflow.db").unlink()
     with SPAWN.Pool(2) as pool:
