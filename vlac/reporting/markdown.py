@@ -1,4 +1,4 @@
-"""Markdown that reads well as text: padded tables, wrapped paragraphs, numbers with their spread."""
+"""Markdown that reads well as text: padded tables, wrapped paragraphs, numbers with their spread; a table as HTML."""
 
 import textwrap
 from collections.abc import Sequence
@@ -17,6 +17,14 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) 
     sides = ["left"] * left + ["right"] * (len(heads) - left)
     rows = [[cell.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}") for cell in row] for row in rows]
     return tabulate(rows, heads, tablefmt="pipe", colalign=sides, disable_numparse=True)
+
+
+def page(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table as an HTML page of its own."""
+    table = tabulate(rows, heads, tablefmt="html", disable_numparse=True)
+    cells = "padding: 0.3em 1em 0.3em 0; white-space: nowrap; text-align: left"
+    style = f"body {{ font-family: sans-serif }} th, td {{ {cells} }}"
+    return f"<!doctype html>\n<meta charset=utf-8>\n<style>{style}</style>\n<h1>{title}</h1>\n{table}\n"
 
 
 def paragraph(text: str) -> str:

@@ -15,7 +15,7 @@ from vlac.methods import kinds
 from vlac.methods.base import Method
 from vlac.params.schema import Params
 from vlac.reporting.comparisons import differences_of_rows, rungs_against_factors
-from vlac.reporting.markdown import aligned, mean_std, paragraph
+from vlac.reporting.markdown import aligned, mean_std, page, paragraph
 from vlac.reporting.notes import measures, notes
 from vlac.reporting.published import TABLE_1
 from vlac.tables import read_csv, write_csv
@@ -32,7 +32,7 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
-    """Write reports/table1.md and reports/table1.csv in `root`; return the scores, a row per seed, by model."""
+    """Write reports/table1.md, .html and .csv in `root`; return the scores, a row per seed, by model."""
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv") for name in names}
@@ -43,12 +43,13 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
     methods = {name: kinds()[model.kind](model, params, rung[name]) for name, model in models.items()}
     rows = _rows(params, methods, scores)
     labels = {row.name: row.label for row in rows if row.name}
+    table = _main_table(rows)
     parts = [
         "# Table 1: test set cluster accuracy",
         f"Data set: **{datasets()[params.data.source].title}** · scored test images: **{images:,}** · "
         f"experiment: **{params.experiment}** · vlac **{__version__}**",
         paragraph(_comparability(params, files)),
-        _main_table(rows),
+        aligned(*table),
         measures(params),
         # Not the further clusterings: they share seeds with their method's row, and are no independent samples.
         *differences_of_rows({r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None}),
@@ -56,6 +57,7 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
         notes(params, files, labels, methods, scores),
     ]
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
+    write_text(root / "reports/table1.html", page("Table 1: test set cluster accuracy", *table))
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
     return scores
 
@@ -109,7 +111,8 @@ def _comparability(params: Params, files: list[File]) -> str:
     )
 
 
-def _main_table(rows: list[Row]) -> str:
+def _main_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the table's heads and lines."""
     lines = []
     for row in rows:
         line = [row.label, row.published or "not in the paper"]
@@ -119,7 +122,7 @@ def _main_table(rows: list[Row]) -> str:
             line += [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
             line += [str(len(row.scores))]
         lines.append(line)
-    return aligned(["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines)
+    return ["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines
 
 
 def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:

@@ -160,7 +160,11 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="table",
             inputs=(SOURCE, made("rung"), made("evaluate/{every_model}/{every_seed}")),
-            outputs=("reports/table1.md", "reports/table1.csv", "reports/metrics", "reports/plots"),
+            outputs=(
+                *(f"reports/table1.{suffix}" for suffix in ("md", "html", "csv")),
+                "reports/metrics",
+                "reports/plots",
+            ),
             # All of them: the table refuses results that any parameter has made stale, so any change must reach it.
             params=tuple(Params.model_fields),
         ),

@@ -38,7 +38,8 @@ rule table:
             f"results/{EXPERIMENT}/evaluate/{{model}}/{{seed}}/manifest.json", model=PARAMS.models, seed=PARAMS.seeds
         ),
     output:
-        table=report("reports/table1.md", category="Table 1", caption="../report/table.rst"),
+        table="reports/table1.md",
+        html=report("reports/table1.html", category="Table 1", caption="../report/table.rst"),
         csv=report("reports/table1.csv", category="Table 1"),
         metrics=directory("reports/metrics"),
         plots=directory("reports/plots"),
