@@ -1,6 +1,7 @@
 """What every job asks of a node, and that profiles/slurm is understood; tests/slurm/prove.py tries a real Slurm."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,15 @@ def test_memory_grows_with_the_images(project: Project) -> None:
 def test_the_profile_of_slurm_is_understood(project: Project) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
     assert asked(project, "--profile", "profiles/slurm").keys() == asked(project).keys()
+
+
+def test_a_cluster_that_does_not_answer_costs_nothing(project: Project, tmp_path: Path) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
+    sinfo = tmp_path / "bin/sinfo"
+    sinfo.parent.mkdir()
+    sinfo.write_text("#!/bin/sh\nexit 1\n")
+    sinfo.chmod(0o755)
+    command = ("snakemake", "--profile", "profiles/slurm", "all")
+    said = project.run(*command, fails=True, PATH=f"{sinfo.parent}:{Path(sys.executable).parent}:/usr/bin:/bin")
+    assert "Slurm does not answer here" in said
+    assert not (tmp_path / "data").exists()

@@ -72,7 +72,20 @@ else:
     join_run()
 
 
+def slurm_answers() -> bool:
+    """Return whether the cluster can be asked; Snakemake removes what a job had made before it submits it anew."""
+    try:
+        return subprocess.run(["sinfo"], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
 onstart:
+    if workflow.executor_plugin.name == "slurm" and not slurm_answers():
+        raise WorkflowError(
+            "Slurm does not answer here (`sinfo` fails). Nothing was run: submit from a node of the cluster, or leave "
+            "--profile profiles/slurm out to run on this machine."
+        )
     try:
         RUN.enter_context(whole_folder())
     except VlacError as error:
