@@ -5,6 +5,7 @@ A page of docs/ links to files by their path in the repository, so that its link
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / ".ci")]
+import parameters  # noqa: E402
+
 PUBLISHED = "reports/published"
 LINK = re.compile(r"\[([^][]*)\]\(((?:\.\./)+[^)#\s]*)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add what reports/published/ holds, under published/."""
+    """Add what reports/published/ holds, under published/, and the page of parameters."""
     for path in sorted((ROOT / PUBLISHED).rglob("*")):
         if path.is_file():
             name = path.relative_to(ROOT / "reports").as_posix()
             files.append(File.generated(config, name, abs_src_path=str(path)))
+    files.append(File.generated(config, "parameters.md", content=parameters.page()))
     return files
 
 

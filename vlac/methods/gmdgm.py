@@ -14,7 +14,9 @@ class Settings(base.Settings):
 
     kind: Literal["gmdgm"]
     K: Annotated[int, Field(ge=2, le=LARGEST)]
+    """Clusters."""
     z: Positive
+    """Size of z."""
 
 
 class Method(LadderMethod):

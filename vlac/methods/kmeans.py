@@ -18,6 +18,7 @@ class Settings(base.Settings):
 
     kind: Literal["kmeans"]
     K: Annotated[int, Field(ge=2, le=1000)]
+    """Clusters."""
 
 
 class Method(base.Method):

@@ -14,6 +14,7 @@ class Settings(base.Settings):
 
     kind: Literal["vlac"]
     K: PerRung
+    """Clusters by rung; 1: no mixture."""
 
     @model_validator(mode="after")
     def _has_mixture(self) -> "Settings":

@@ -46,17 +46,24 @@ class Digits(Section):
     """The embedded street-view-like digits."""
 
     train: Annotated[int, Field(ge=200, le=MOST_IMAGES)]
+    """Training images."""
     test: Annotated[int, Field(ge=100, le=MOST_IMAGES)]
+    """Test images."""
     seed: Annotated[int, Field(ge=0, le=LARGEST)]
+    """Of the rendering."""
 
 
 class Data(Section):
     """What is clustered, and where it comes from."""
 
     source: str
+    """A module of `vlac/datasets/`."""
     path: str | None
+    """SVHN: a folder with the .mat files, or a mirror's address; `VLAC_DATA` overrides it."""
     train_split: Literal["train", "extra", "train+extra"]
+    """SVHN: which images train."""
     holdout: Positive
+    """Labelled images of the training split that score the probe and searches."""
     digits: Digits
 
     @model_validator(mode="after")
@@ -71,38 +78,56 @@ class Network(Section):
     """Form and widths of the ladder's networks, sizes of its latent variables, and whose y the rung above sees."""
 
     form: Literal["strided", "vlae"]
+    """`strided`: few multiply-adds. `vlae`: the networks of the VLAE's authors."""
     channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    """Feature maps of trunk 1 to 3."""
     hidden: Positive
+    """Width of the fully connected part of rung 4."""
     z: PerRung
+    """Size of z_l by rung."""
     y_above: list[Annotated[int, Field(ge=1, lt=L)]]
+    """Rungs whose y the rung above sees; in the paper 1, 2 and 3."""
 
 
 class Likelihood(Section):
     """p(x given z): independent per pixel and channel, of fixed scale (standard deviation or Laplace scale)."""
 
     form: Literal["gaussian", "laplace"]
+    """Of p(x given z)."""
     scale: Annotated[float, Field(gt=0)]
+    """Standard deviation, or the Laplace scale, with pixels in [0, 1]."""
 
 
 class Mixture(Section):
     """How q(y_l given x) is found, and the components p(z_l given y_l)."""
 
     q_y: Literal["responsibilities", "distilled", "head"]
+    """p(y given z) at the sampled z (`responsibilities`), a network taught by it, or the paper's network (`head`)."""
     covariance: Literal["full", "diagonal"]
+    """Of p(z given y)."""
     start: Annotated[list[Literal["directions", "kmeans", "random"]], Field(min_length=L, max_length=L)]
+    """Components by rung, an epoch after entry: from k-means of codes, of their directions, or as drawn."""
 
 
 class Objective(Section):
     """How Eq. (9) is estimated and annealed, and when each rung enters."""
 
     kl_z: Literal["sampled", "enumerated"]
+    """Summed over this rung's y, or at the Gumbel-softmax sample alone, as in the paper."""
     kl_z_weight: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=L, max_length=L)]
+    """Weight of KL_z by rung; 1 in Eq. (9)."""
     kl_y_weight: Annotated[float, Field(ge=0)]
+    """Weight of KL_y; 1 in Eq. (9)."""
     enter: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST)]], Field(min_length=L, max_length=L)]
+    """Epoch after which each rung enters; all 0: at once, as in the paper."""
     fade: Positive
+    """Updates over which an entering rung and its KL terms grow from 0."""
     temperature_start: Annotated[float, Field(gt=0)]
+    """Of Gumbel-softmax."""
     temperature_end: Annotated[float, Field(gt=0)]
+    """Of Gumbel-softmax."""
     temperature_until: Fraction
+    """Share of all updates after which the temperature stays."""
 
     def entries(self, rungs: Iterable[int]) -> dict[int, int]:
         """Return the epoch after which each of a ladder's rungs enters, counted from the first of them that does."""
@@ -114,32 +139,44 @@ class Training(Section):
     """The optimiser's schedule and the machine's settings."""
 
     epochs: Positive
+    """All are trained, and the last weights kept."""
     batch: Annotated[int, Field(ge=2, le=LARGEST)]
+    """Images of an update."""
     lr: Annotated[float, Field(gt=0)]
+    """Learning rate of Adam."""
     lr_prior: Annotated[float, Field(gt=0)]
+    """Learning rate of the mixtures' means and variances."""
     precision: Literal["auto", "float32", "bfloat16"]
+    """`auto`: bfloat16 where the hardware has it, else float32."""
     device: Literal["auto", "cpu", "cuda"]
+    """`auto`: cuda where there is one, else cpu; on a cluster `cuda` asks for a card."""
     threads: Positive
+    """Of a job on a CPU."""
 
 
 class Probe(Section):
     """Which rung of a VLAE carries digit identity: seeds of the VLAE, and how the rungs are measured."""
 
     seeds: Seeds
+    """One VLAE each."""
     K: Annotated[int, Field(ge=2, le=LARGEST)]
+    """Components of the probe's Gaussian mixture and k-means."""
 
 
 class Evaluation(Section):
     """Settings that the probe and the evaluation share."""
 
     neighbours: Positive
+    """Of the k-nearest-neighbour measures."""
     fit_limit: Positive
+    """Most images that linear measures and further clusterings are fitted on."""
 
 
 class Params(Section):
     """All of params.yaml."""
 
     experiment: Name
+    """Names the folders of data, results, reports, checkpoints and logs."""
     data: Data
     network: Network
     likelihood: Likelihood
@@ -147,9 +184,12 @@ class Params(Section):
     objective: Objective
     training: Training
     digit_rung: Annotated[int, Field(ge=1, le=L)] | Literal["auto"]
+    """Rung of the largest mixture: a number, as in the paper, or `auto` for the probe's answer."""
     probe: Probe
     models: Annotated[dict[Name, Model], Field(min_length=1)]
+    """Rows of the table by name; `kind` is a module of `vlac/methods/`."""
     seeds: Seeds
+    """One training of every model each."""
     evaluation: Evaluation
 
     @model_validator(mode="after")

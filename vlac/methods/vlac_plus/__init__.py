@@ -31,16 +31,27 @@ class PretextSettings(Section):
     """A network that tells how a digit is turned, and clusters of neighbours among its features."""
 
     channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    """Feature maps of its three convolutions."""
     hidden: Positive
+    """Feature maps before the pooling."""
     epochs: Positive
+    """Of the task."""
     batch: Annotated[int, Field(ge=8, le=LARGEST)]
+    """Images of an update."""
     lr: Annotated[float, Field(gt=0)]
+    """Learning rate of Adam."""
     shift: Annotated[float, Field(ge=0, le=8)]
+    """Most pixels that a picture is moved by."""
     polarity: bool
+    """Whether half of the pictures are negatives."""
     size: Positive
+    """Principal components of its features."""
     neighbours: Positive
+    """Nearest neighbours of an image that share its cluster."""
     cluster_epochs: Positive
+    """Of the clusters, before the ladder."""
     weight: Annotated[float, Field(ge=0)]
+    """Of the neighbours' mutual information in the ladder's loss."""
 
     @model_validator(mode="after")
     def _consistent(self) -> PretextSettings:
