@@ -19,7 +19,8 @@ hide: [navigation, toc]
 
 # Parameters
 
-`params.yaml` and the files of `presets/` have all of these keys; none has a default. Lists by rung begin at the pixels."""
+`params.yaml` and the files of `presets/` have all of these keys; none has a default. Lists by rung begin at the
+pixels."""
 
 
 def page() -> str:

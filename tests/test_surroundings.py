@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import ROOT, Project
+from tiny import tiny_project
 
 TRAIN = "data/tiny/train.npz"
 
@@ -55,3 +56,37 @@ def test_results_outside_the_project_are_refused_by_dvc_before_it_runs_them(made
     said = project.run("dvc", "repro", fails=True)
     assert "results leads to" in said
     assert "train" not in said
+
+
+HOSTILE = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "MATPLOTLIBRC": "matplotlibrc",
+    "LC_ALL": "C",
+    "TZ": "Asia/Kathmandu",
+    "OMP_NUM_THREADS": "2",
+    "OPENBLAS_NUM_THREADS": "2",
+    "PYTHONHASHSEED": "1",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONWARNINGS": "error::UserWarning",
+    "GIT_DIR": "/none",
+    "HOME": "/none",
+    "MLFLOW_RUN_ID": "0" * 32,
+    "SOURCE_DATE_EPOCH": "1",
+    "COLUMNS": "20",
+}
+"""What a notebook, a scheduler or a user's shell may have set."""
+
+
+def test_what_the_environment_holds_changes_no_byte(tmp_path: Path) -> None:
+    made: dict[str, dict[str, bytes]] = {}
+    for name, environment in (("calm", {}), ("hostile", HOSTILE)):
+        project = Project(tiny_project(tmp_path / name))
+        shutil.copy(project.folder / "data/tiny/train.npz", project.folder / "data/tiny/test.npz")
+        (project.folder / "matplotlibrc").write_text("axes.facecolor: red\nsavefig.dpi: 30\n")
+        for stage in ("train", "evaluate", "figures"):
+            command = (sys.executable, "-m", "vlac", stage, "--model", "vlac", "--seed", "1")
+            project.run(*command, PYTHONPATH=str(ROOT), **environment)
+        files = [path for folder in ("results", "reports") for path in (project.folder / folder).rglob("*.*")]
+        made[name] = {str(path.relative_to(project.folder)): path.read_bytes() for path in files if path.is_file()}
+    assert len(made["calm"]) > 8
+    assert made["hostile"] == made["calm"]

@@ -171,7 +171,18 @@ def _flat(values: Mapping[str, Any]) -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """Return the git commit of the code, with "-dirty" if files differ from it; "" outside a checkout."""
-    git = "git --no-optional-locks --git-dir=.git describe --always --abbrev=40 --exclude='*' --dirty"
-    root = Path(__file__).parents[2]
-    return subprocess.run(git, shell=True, cwd=root, check=False, capture_output=True, text=True).stdout.strip()
+    """Return the git commit of the code, with "-dirty" if files differ from it; "" outside a checkout.
+
+    params.yaml may differ: a run shows its parameters.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "--no-optional-locks", "--git-dir=.git", "--work-tree=.", *arguments]
+        root = Path(__file__).parents[2]
+        return subprocess.run(command, cwd=root, check=False, capture_output=True, text=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!params.yaml")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
+    except OSError:  # git is not installed
+        return ""
