@@ -1,0 +1,214 @@
+"""VLAC as scikit-learn people know an estimator: `from vlac import VLAC`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from vlac.errors import VlacError
+from vlac.methods import vlac as of_ladder
+from vlac.methods.base import Codes, Job
+from vlac.models.load import load_method, save_method
+from vlac.params.load import validate
+from vlac.params.schema import Params
+
+Images = NDArray[np.uint8] | torch.Tensor
+
+SIDE = 32
+FADE = 15
+"""An entering rung and its KL terms grow from 0 over one part in so many of all updates."""
+
+BATCH = 5000
+"""Images that are turned into codes at a time, whose results alone are kept."""
+
+
+UNUSED = {
+    "experiment": "estimator",
+    "data": {
+        "source": "digits",
+        "path": None,
+        "train_split": "train",
+        "holdout": 100,
+        "digits": {"train": 200, "test": 100, "seed": 0},
+    },
+    "digit_rung": "auto",
+    "probe": {"seeds": [0], "K": 2},
+    "seeds": [0],
+    "evaluation": {"neighbours": 1, "fit_limit": 1},
+}
+"""Sections of params.yaml that no method reads, so that the others are checked as there."""
+
+
+class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A ladder whose rungs each cluster images in their own way; the settings are those of presets/digits.yaml.
+
+    Args:
+        K: clusters by rung, counted from the pixels; 1 = no mixture. The largest entry is the main rung's.
+        z: size of z_l by rung.
+        epochs, batch, lr, lr_prior: of Adam; lr_prior is that of the mixtures' means and variances.
+        scale: standard deviation of p(x given z), pixels in [0, 1].
+        enter: epoch after which each rung enters; None = rung 4 first, then 2, 3 and, halfway, 1.
+        channels, hidden: feature maps of the trunk's three steps, and the width of rung 4.
+        device: "auto", "cpu" or "cuda".
+        threads: of the CPU.
+        random_state: the seed.
+
+    Attributes:
+        labels_: int64 (N,), clusters of the main rung of the images that `fit` has seen.
+        main_rung_: the rung of the largest K.
+        history_: a dict of metrics for each epoch, in nats per image.
+    """
+
+    def __init__(
+        self,
+        K: tuple[int, ...] = (1, 5, 50, 1),
+        z: tuple[int, ...] = (2, 2, 22, 2),
+        epochs: int = 12,
+        batch: int = 64,
+        lr: float = 1.5e-3,
+        lr_prior: float = 6e-3,
+        scale: float = 0.2,
+        enter: tuple[int, ...] | None = None,
+        channels: tuple[int, ...] = (16, 32, 64),
+        hidden: int = 128,
+        device: str = "auto",
+        threads: int = 1,
+        random_state: int = 0,
+    ) -> None:
+        self.K, self.z, self.epochs, self.batch, self.lr, self.lr_prior = K, z, epochs, batch, lr, lr_prior
+        self.scale, self.enter, self.channels, self.hidden = scale, enter, channels, hidden
+        self.device, self.threads, self.random_state = device, threads, random_state
+
+    def fit(self, images: Images, y: object = None) -> VLAC:
+        """Train on images, uint8 (N, 32, 32, 3), numpy or torch; `y` is ignored.
+
+        Raises:
+            ValueError: the images are of another shape or type.
+            VlacError: a setting is out of range, or the training diverged.
+        """
+        seen = as_images(images)
+        params = self._params(len(seen))
+        method = of_ladder.Method(params.models["vlac"], params)
+        with tempfile.TemporaryDirectory() as folder:  # for the checkpoint, which nobody asks for again
+            job = Job("VLAC", Path(folder, "checkpoint.pt"), {})
+            self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
+        self.method_ = method
+        self.main_rung_: int = method.main_rung
+        self.labels_: NDArray[np.int64] = self.predict(seen)
+        return self
+
+    def predict(self, images: Images, rung: int | None = None) -> NDArray[np.int64]:
+        """Return the cluster of each image, int64 (N,), on a rung that has a mixture; None = the main one."""
+        return np.concatenate([codes.y[self._mixture(rung)] for codes in self._codes(images)])
+
+    def predict_proba(self, images: Images, rung: int | None = None) -> NDArray[np.float32]:
+        """Return q(y_l given x), float32 (N, K_l), on a rung that has a mixture; None = the main one."""
+        return np.concatenate([codes.q[self._mixture(rung)] for codes in self._codes(images)])
+
+    def transform(self, images: Images, rung: int | None = None) -> NDArray[np.float32]:
+        """Return the means of z_l, float32 (N, d_l), of one rung, or of all side by side."""
+        parts = list(self._codes(images))
+        rungs = [rung] if rung is not None else sorted(parts[0].mean)
+        if unknown := set(rungs) - parts[0].mean.keys():
+            raise ValueError(f"There is no rung {unknown.pop()}; the rungs are 1 to {len(parts[0].mean)}.")
+        return np.concatenate([np.concatenate([codes.mean[each] for each in rungs], 1) for codes in parts])
+
+    def sample(
+        self, n: int = 1, rung: int | None = None, component: int | None = None, random_state: int = 0
+    ) -> NDArray[np.uint8]:
+        """Return images that the model draws, uint8 (n, 32, 32, 3).
+
+        Args:
+            n: how many.
+            rung, component: a cluster, counted from 0, whose z_l is drawn, on the main rung if `rung` is None; without
+                a component all are drawn from their mixtures.
+            random_state: the seed.
+        """
+        check_is_fitted(self, "method_")
+        model, generator = self.method_.model.cpu().eval(), torch.Generator().manual_seed(random_state)
+        chosen = self._mixture(rung)
+        if component is not None and not 0 <= component < model.K[chosen]:
+            raise ValueError(f"There is no component {component}; rung {chosen} has 0 to {model.K[chosen] - 1}.")
+        with torch.no_grad():
+            z = {
+                each: model.prior(each).sample(n, component if each == chosen else None, generator)
+                for each in model.rungs
+            }
+            drawn = model.decode(z).mul(255).round().to(torch.uint8)
+        return drawn.permute(0, 2, 3, 1).numpy()
+
+    def save(self, path: str | Path) -> None:
+        """Write the trained model, as the pipeline's model.pt."""
+        check_is_fitted(self, "method_")
+        save_method(Path(path), self.method_)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto", threads: int = 1) -> VLAC:
+        """Return the model of a file by `save`, or of a VLAC's model.pt, ready to predict; it has no labels_.
+
+        Raises:
+            VlacError: the file is missing, damaged or of another kind.
+        """
+        new = cls(device=device, threads=threads)
+        method = load_method(Path(path), new._params())
+        if not isinstance(method, of_ladder.Method):
+            raise VlacError(f"{path} is no VLAC, but a {method.settings.kind}.", "Load it with vlac.models.load.")
+        spec = method.model.spec
+        new.set_params(
+            K=tuple(spec.K[rung] for rung in sorted(spec.K)),
+            z=tuple(spec.z[rung] for rung in sorted(spec.z)),
+            scale=spec.scale,
+            channels=tuple(spec.channels),
+            hidden=spec.hidden,
+        )
+        new.method_, new.main_rung_ = method, method.main_rung
+        return new
+
+    def _params(self, images: int = 0) -> Params:
+        """Return the settings, for so many images, as a params.yaml that holds nothing but this model."""
+        fade = max(1, round(images // max(self.batch, 1) * self.epochs / FADE))
+        enter = self.enter or (self.epochs // 2, *(min(after, max(self.epochs - 1, 0)) for after in (1, 2)), 0)
+        network = {"form": "strided", "channels": list(self.channels), "hidden": self.hidden, "z": list(self.z)}
+        objective: dict[str, Any] = {"kl_z": "enumerated", "kl_z_weight": [1.0] * 4, "kl_y_weight": 1.0}
+        objective |= {"temperature_start": 1.0, "temperature_end": 0.5, "temperature_until": 0.5}
+        training: dict[str, Any] = {"precision": "auto", "device": self.device, "threads": self.threads}
+        training |= {"epochs": self.epochs, "batch": self.batch, "lr": self.lr, "lr_prior": self.lr_prior}
+        start = ["kmeans", "kmeans", "directions", "kmeans"]
+        content = UNUSED | {
+            "network": network | {"y_above": [1, 2]},
+            "likelihood": {"form": "gaussian", "scale": self.scale},
+            "mixture": {"q_y": "responsibilities", "covariance": "full", "start": start},
+            "objective": objective | {"enter": list(enter), "fade": fade},
+            "training": training,
+            "models": {"vlac": {"kind": "vlac", "K": list(self.K)}},
+        }
+        return validate(Params, content, "VLAC")
+
+    def _codes(self, images: Images) -> Any:
+        check_is_fitted(self, "method_")
+        seen = as_images(images)
+        for start in range(0, len(seen), BATCH):
+            codes: Codes = self.method_.encode(seen[start : start + BATCH])
+            yield codes
+
+    def _mixture(self, rung: int | None) -> int:
+        check_is_fitted(self, "method_")
+        K: dict[int, int] = self.method_.K
+        if rung is not None and rung not in K:
+            raise ValueError(f"Rung {rung} has no mixture; those that have: {', '.join(map(str, sorted(K)))}.")
+        return self.main_rung_ if rung is None else rung
+
+
+def as_images(images: Images) -> NDArray[np.uint8]:
+    """Return images as uint8 (N, 32, 32, 3); raise ValueError if they are of another shape or type, or none."""
+    array = images.numpy(force=True) if isinstance(images, torch.Tensor) else np.asarray(images)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != (SIDE, SIDE, 3) or not len(array):
+        raise ValueError(f"Images must be uint8 (N, {SIDE}, {SIDE}, 3); these are {array.dtype} {array.shape}.")
+    return array
