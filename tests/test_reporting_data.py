@@ -27,7 +27,7 @@ def test_report_counts_what_is_there() -> None:
     test = from_labels(images[:1], np.array([5], np.uint8))
     report = data_report(train, test, "Four images made by hand.")
     assert "Four images made by hand." in report
-    report = re.sub(" +", " ", report)
+    report = re.sub("[ \N{NO-BREAK SPACE}]+", " ", report)
     assert "| split | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | all |" in report
     assert "| train | 1 | 0 | 0 | 2 | 0 | 0 | 0 | 0 | 0 | 1 | 4 |" in report
     assert "| test | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 0 | 0 | 0 | 1 |" in report

@@ -35,7 +35,7 @@ def test_names_the_rung_with_mean_and_std_in_the_same_bytes_again(tmp_path: Path
     for folder in ("a", "b"):
         write_probe_report(params_of_the_stage(), scores(), 2, 3, tmp_path / folder)
     assert (tmp_path / "a/probe.png").read_bytes() == (tmp_path / "b/probe.png").read_bytes()
-    text = (tmp_path / "a/probe.md").read_text()
+    text = (tmp_path / "a/probe.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
     assert "**The probe names rung 2.** params.yaml sets `digit_rung` to 3 all the same" in text
     # gmm_purity of rung 2: 0.5 and 0.6, mean 0.55, std 0.1 / sqrt(2)
     assert row(text, "**2**") == ["0.200 ± 0.000", "0.300 ± 0.000", "0.550 ± 0.071", "0.200 ± 0.000"]

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 HELP = f"""\
 The engines run everything in order: snakemake --cores 4 reports/table1.md, or dvc repro. See README.md.
+
+cluster pictures of your own:
+  cluster                  train on a folder of pictures           vlac cluster FOLDER --out OUT --minutes 20
+  assign                   clusters of other pictures              vlac assign OUT/model.pt FOLDER --out more.csv
 
 see where things stand:
   plan                     list every job, its state and its command
@@ -106,6 +111,20 @@ def _parser() -> argparse.ArgumentParser:
             stage.add_argument("--model", required=True, help="a model of params.yaml, or a trial of search.yaml")
         if name in ("train", "evaluate", "figures", "trial", "probe"):
             stage.add_argument("--seed", required=True, type=int, help="a seed that the file lists")
+    clustering = add("cluster", _cluster)
+    clustering.add_argument("folder", type=Path, help="pictures, at any depth")
+    clustering.add_argument("--out", type=Path, required=True, help="a folder for page, table and model")
+    clustering.add_argument("--K", type=int, nargs=4, default=[1, 5, 50, 1], metavar="K_l", help="clusters by rung")
+    clustering.add_argument("--minutes", type=float, help="how long the training may take")
+    clustering.add_argument("--seed", type=int, default=0)
+    clustering.add_argument("--threads", type=int, default=1, help="of the CPU")
+    clustering.add_argument("--labels", choices=["subfolders"], help="score against the folders' names")
+    assigning = add("assign", _assign)
+    assigning.add_argument("model_file", type=Path, metavar="MODEL", help="model.pt of `cluster`")
+    assigning.add_argument("folder", type=Path, help="pictures, at any depth")
+    assigning.add_argument("--out", type=Path, required=True, help="a .csv file")
+    for command in (clustering, assigning):
+        command.add_argument("--force", action="store_true", help="overwrite what is there")
     add("plan", _plan)
     add("params", lambda options: print(json.dumps(load_params().model_dump(mode="json"), indent=2)))
     add("requests", lambda options: write_requests(load_params()))
@@ -158,6 +177,21 @@ def _run_stage(options: argparse.Namespace) -> None:
             discard(job.checkpoint)
 
     run_job(job, params, [each for each, _ in every], work, after)
+
+
+def _cluster(options: argparse.Namespace) -> None:
+    from vlac.folder.cluster import cluster
+
+    labels = options.labels == "subfolders"
+    cluster(
+        options.folder, options.out, options.K, options.minutes, options.seed, options.threads, labels, options.force
+    )
+
+
+def _assign(options: argparse.Namespace) -> None:
+    from vlac.folder.cluster import assign
+
+    assign(options.model_file, options.folder, options.out, options.force)
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,12 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.scale, self.enter, self.channels, self.hidden = scale, enter, channels, hidden
         self.device, self.threads, self.random_state = device, threads, random_state
 
-    def fit(self, images: Images, y: object = None) -> VLAC:
+    def fit(self, images: Images, y: object = None, checkpoint: Path | None = None) -> VLAC:
         """Train on images, uint8 (N, 32, 32, 3), numpy or torch; `y` is ignored.
+
+        Args:
+            images: what is clustered.
+            checkpoint: a file that an interrupted call with the same images and settings resumes from.
 
         Raises:
             ValueError: the images are of another shape or type.
@@ -96,8 +101,9 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         seen = as_images(images)
         params = self._params(len(seen))
         method = of_ladder.Method(params.models["vlac"], params)
-        with tempfile.TemporaryDirectory() as folder:  # for the checkpoint, which nobody asks for again
-            job = Job("VLAC", Path(folder, "checkpoint.pt"), {})
+        identity = {"images": hashlib.sha256(seen.tobytes()).hexdigest(), "settings": repr(self.get_params())}
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job("VLAC", checkpoint or Path(folder, "checkpoint.pt"), identity)
             self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
         self.method_ = method
         self.main_rung_: int = method.main_rung

@@ -1,0 +1,196 @@
+"""A folder of pictures: every kind that can be read, what cannot be is named, and clusters, table, model and page."""
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import tiny_images
+
+from vlac.cli import main
+from vlac.errors import VlacError
+from vlac.folder import cluster as module
+from vlac.folder.page import page
+from vlac.folder.read import Pictures, read_folder, read_picture
+from vlac.training.trainer import Trainer
+
+RED = (200, 30, 40)
+
+
+def solid(mode: str = "RGB", colour: object = RED, size: tuple[int, int] = (40, 60)) -> Image.Image:
+    return Image.new(mode, size, colour)
+
+
+def grey16(path: Path) -> None:
+    Image.fromarray(np.full((40, 40), 257 * 100, np.uint16)).save(path)
+
+
+def animated(path: Path) -> None:
+    solid().save(path, save_all=True, append_images=[solid(colour=(0, 0, 255))], duration=100)
+
+
+READABLE = {
+    "png": ("a.png", lambda path: solid().save(path), RED),
+    "upper case": ("A.PNG", lambda path: solid().save(path), RED),
+    "jpeg": ("a.jpg", lambda path: solid().save(path, quality=95), RED),
+    "webp": ("a.webp", lambda path: solid().save(path, lossless=True), RED),
+    "bmp": ("a.bmp", lambda path: solid().save(path), RED),
+    "tiff": ("a.tiff", lambda path: solid().save(path), RED),
+    "the first frame": ("a.gif", animated, RED),
+    "grey": ("a.png", lambda path: solid("L", 90).save(path), (90, 90, 90)),
+    "16 bits": ("a.png", grey16, (100, 100, 100)),
+    "CMYK": ("a.jpg", lambda path: solid("CMYK", (0, 0, 0, 255)).save(path), (0, 0, 0)),
+    "palette": ("a.png", lambda path: solid().quantize(4).save(path), RED),
+    "transparent": ("a.png", lambda path: solid("RGBA", (200, 30, 40, 0)).save(path), (255, 255, 255)),
+}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_picture_is_read(kind: str, tmp_path: Path) -> None:
+    name, write, colour = READABLE[kind]
+    write(tmp_path / name)
+    found = read_folder(tmp_path).images
+    assert found.shape == (1, 32, 32, 3)
+    assert np.abs(found.astype(int) - colour).max() <= 4
+
+
+def test_a_picture_is_upright_and_its_middle_square(tmp_path: Path) -> None:
+    wide = np.zeros((32, 96, 3), np.uint8)
+    wide[:16, 32:64] = 255  # the middle square is white above and black below
+    wide[:, :32] = wide[:, 64:] = 128
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees
+    Image.fromarray(wide).save(tmp_path / "a.png", exif=exif)
+    found = read_picture(tmp_path / "a.png")
+    assert found[:15].max() <= 10
+    assert found[17:].min() >= 245
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "deep/er").mkdir(parents=True)
+    solid().save(tmp_path / "deep/er/good ä\n.png")
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty.jpg").touch()
+    whole = tmp_path / "cut.jpg"
+    Image.fromarray(tiny_images(1)[0]).resize((300, 300)).save(whole)
+    whole.write_bytes(whole.read_bytes()[:2000])
+    solid("1", 0, (20_000, 20_000)).save(tmp_path / "bomb.png")
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    found = read_folder(tmp_path)
+    assert found.names == ["deep/er/good ä\n.png"]
+    assert found.broken.keys() == {"text.png", "empty.jpg", "cut.jpg", "bomb.png", "gone.png"}
+    assert found.broken["text.png"] == "it is no picture"
+    assert found.broken["gone.png"] == "No such file or directory"
+    assert "pixels" in found.broken["bomb.png"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 30 pictures, and a file that is none."""
+    at = tmp_path_factory.mktemp("pictures")
+    for index, image in enumerate(tiny_images(60)):
+        path = at / ("left" if index % 2 else "right") / f"{index:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+    (at / "<script>alert(1)<\\script>.png").write_text("no picture")
+    return at
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made") / "out"
+    command = ["cluster", str(folder), "--out", str(out), "--K", "1", "2", "4", "1", "--minutes", "0.01"]
+    assert main([*command, "--labels", "subfolders"]) == 0
+    return out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_gives_table_model_report_and_page(made: Path, folder: Path) -> None:
+    assert {path.name for path in made.iterdir()} == {"clusters.csv", "index.html", "model.pt", "report.json"}
+    table = rows(made / "clusters.csv")
+    assert [row["file"] for row in table][:2] == ["left/01.png", "left/03.png"]
+    assert len(table) == 60
+    assert {int(row["cluster_3"]) for row in table} <= set(range(4))
+    assert all(0 <= float(row["probability_2"]) <= 1 for row in table)
+    report = json.loads((made / "report.json").read_text())
+    assert report["pictures"] == 60
+    assert len(report["broken"]) == 1
+    assert report["scores"]["rung 3"].keys() == {"acc", "nmi", "ari"}
+    data = json.loads(re.search(r'id="data">(.*?)</script>', (made / "index.html").read_text(), re.DOTALL)[1])
+    assert [rung["rung"] for rung in data["rungs"]] == [3, 2]
+    for rung, name in zip(data["rungs"], ("cluster_3", "cluster_2"), strict=True):
+        shown = dict(zip(data["names"], rung["y"], strict=True))
+        assert shown == {row["file"]: int(row[name]) for row in table}
+        assert sum(each["size"] for each in rung["clusters"]) == 60
+
+
+def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path, tmp_path: Path) -> None:
+    command = ["assign", str(made / "model.pt"), str(folder / "left"), "--out", str(tmp_path / "more.csv")]
+    assert main(command) == 0
+    of_left = [row for row in rows(made / "clusters.csv") if row["file"].startswith("left/")]
+    assert [{**row, "file": f"left/{row['file']}"} for row in rows(tmp_path / "more.csv")] == of_left
+    assert main(command) == 2  # the file is there
+    assert main([*command, "--force"]) == 0
+
+
+def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
+    model = module.VLAC.load(made / "model.pt")
+    name = "</script><script>alert(1)</script>.png"
+    text = page(model, Pictures([name, "b.png"], tiny_images(2), {}), 0)
+    assert text.count("<script") == 2  # the data, and the page's own
+    assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])["names"].count(name) == 1
+
+
+def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(trainer: Trainer, row: dict[str, float]) -> None:
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    calm, rough = tmp_path / "calm", tmp_path / "rough"
+    monkeypatch.setattr(module, "_rate", lambda model, images: 1000.0)
+    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr("vlac.training.trainer.Trainer._refuse_non_finite", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.01)
+    assert (rough / "checkpoint.pt").exists()
+    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.01)
+    assert (rough / "model.pt").read_bytes() == (calm / "model.pt").read_bytes()
+    assert not (rough / "checkpoint.pt").exists()
+
+
+def refused(*command: object) -> str:
+    with pytest.raises(VlacError) as error:
+        module.cluster(*command)
+    return str(error.value)
+
+
+def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
+    out, K = tmp_path / "out", [1, 2, 4, 1]
+    assert "is no folder" in refused(tmp_path / "nowhere", out, K)
+    (tmp_path / "empty").mkdir()
+    assert "holds no picture (0 files)" in refused(tmp_path / "empty", out, K)
+    (tmp_path / "empty/a.png").write_text("no picture")
+    assert "None of the 1 pictures" in refused(tmp_path / "empty", out, K)
+    solid().save(tmp_path / "empty/b.png")
+    assert "has 1 readable pictures, too few for 4 clusters" in refused(tmp_path / "empty", out, K)
+    assert "is not empty" in refused(folder, made, K)
+    assert "is a file" in refused(folder, made / "model.pt", K)
+    assert "models.vlac" in refused(folder, out, [1, 1, 1, 1])
+    assert not out.exists()
+    if os.geteuid():  # root may read everything
+        (folder / "left").chmod(0)
+        assert "too few" in refused(folder, out, [1, 2, 30, 1])
+        (folder / "left").chmod(0o755)
+    with pytest.raises(VlacError, match=r"model\.pt is missing"):
+        module.assign(tmp_path / "model.pt", folder, tmp_path / "a.csv")

@@ -1,0 +1,116 @@
+"""Pictures of a folder as the ladder takes them: cropped to a square, 32 x 32, RGB. What cannot be read is named."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vlac.errors import VlacError
+
+SIDE = 32
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+MOST_PIXELS = 100_000_000
+"""A picture of more is not opened: a small file may unpack to gigabytes."""
+
+BATCH = 500
+
+
+@dataclass
+class Pictures:
+    """Some pictures of a folder.
+
+    Attributes:
+        names: their files, relative to the folder.
+        images: uint8 (N, 32, 32, 3).
+        broken: of files that could not be read, name and reason.
+    """
+
+    names: list[str] = field(default_factory=list)
+    images: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, SIDE, SIDE, 3), np.uint8))
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the image files below a folder, at any depth, sorted; links to folders are not followed.
+
+    Raises:
+        VlacError: it is no folder, or holds no image file.
+    """
+    if not folder.is_dir():
+        raise VlacError(f"{folder} is no folder.", "Name a folder of pictures.")
+    found = [Path(at, name) for at, _, names in os.walk(folder) for name in names]
+    chosen = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+    if not chosen:
+        raise VlacError(
+            f"{folder} holds no picture ({len(found)} files).", f"Pictures end in {', '.join(SUFFIXES)}, at any depth."
+        )
+    return chosen
+
+
+def read_in_parts(files: Sequence[Path], folder: Path, size: int = BATCH) -> Iterator[Pictures]:
+    """Yield so many pictures at a time, in the order of the files; memory does not grow with their number."""
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
+        for start in range(0, len(files), size):
+            part, pictures, images = files[start : start + size], Pictures(), []
+            for path, found in zip(part, pool.map(_tried, part), strict=True):
+                name = path.relative_to(folder).as_posix()
+                if isinstance(found, str):
+                    pictures.broken[name] = found
+                else:
+                    pictures.names.append(name)
+                    images.append(found)
+            pictures.images = np.stack(images) if images else pictures.images
+            yield pictures
+
+
+def read_folder(folder: Path) -> Pictures:
+    """Return all pictures of a folder; raise VlacError if it is none, or none of its files can be read."""
+    parts = list(read_in_parts(files_of(folder), folder))
+    broken = {name: why for part in parts for name, why in part.broken.items()}
+    names = [name for part in parts for name in part.names]
+    if not names:
+        name, why = next(iter(broken.items()))
+        raise VlacError(f"None of the {len(broken)} pictures in {folder} can be read ({name}: {why}).")
+    return Pictures(names, np.concatenate([part.images for part in parts]), broken)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Return a file's first frame, upright, its middle square in 32 x 32 RGB; transparent parts are white.
+
+    Raises:
+        OSError, ValueError, SyntaxError: it is no picture, or a damaged one.
+    """
+    with warnings.catch_warnings(), Image.open(path) as picture:
+        warnings.simplefilter("ignore")  # of odd, but readable files
+        if picture.width * picture.height > MOST_PIXELS:
+            raise ValueError(f"it has {picture.width} x {picture.height} pixels")
+        picture.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at a fraction of its size
+        upright = ImageOps.exif_transpose(picture)
+        square = ImageOps.fit(_rgb(upright), (SIDE, SIDE), Image.Resampling.LANCZOS)
+        return np.asarray(square)
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):  # 16 bits and more, which Pillow would cut off at 255
+        values = np.asarray(picture, np.float64)
+        top = 65535.0 if picture.mode.startswith("I;16") or values.max() > 255 else 255.0
+        return Image.fromarray((255 * values / max(top, values.max())).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        over = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _tried(path: Path) -> NDArray[np.uint8] | str:
+    try:
+        return read_picture(path)
+    except UnidentifiedImageError:
+        return "it is no picture"
+    except Exception as error:  # a damaged picture makes Pillow raise nearly anything
+        return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())[:200]
