@@ -50,17 +50,6 @@ def test_the_speed_of_training_is_complete():
 
 
 @pytest.mark.slow
-def test_the_load_is_complete():
-    jobs, commands, page = run("load.py", "--trainings", "1")
-    counts = {row[0].strip("`"): row[1] for row in jobs[1:]}
-    once = dict.fromkeys(("download", "prepare", "describe", "probe", "rung", "probe_report", "table"), "1")
-    assert counts == once | {"train": "2", "evaluate": "1", "figures": "1", "all": counts["all"]}
-    assert len(commands) == 8
-    assert len(page) == 4
-    assert all(filled(row[1:]) for table in (jobs, commands, page) for row in table[1:])
-
-
-@pytest.mark.slow
 def test_a_gpu_node_sends_home_what_the_pipeline_takes(tmp_path):
     out, home = tmp_path / "out", Project.make(tmp_path / "home", real=True)
     on_gpu = f"{ROOT}/benchmarks/on_gpu.sh --minutes 1 --device cpu --tiny --out {out} || [ $? = 3 ]"  # its time was up

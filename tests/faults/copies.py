@@ -1,6 +1,7 @@
 """Projects in folders of their own, in which the real pipeline runs by the real engines and is disturbed.
 
-What differs from a clone: the parameters, which are small, and that every epoch ends with a checkpoint.
+What differs from a clone: the parameters, which are small, and that every epoch ends with a checkpoint
+and MLflow is opened at once.
 """
 
 import hashlib
@@ -51,6 +52,10 @@ def small_params() -> dict[str, object]:
     return dict(values)
 
 
+EAGER = {"vlac/training/trainer.py": "CHECKPOINT_SECONDS", "vlac/tracking/live.py": "OPENS"}
+"""Seconds that become 0 in a copy, whose trainings are short."""
+
+
 @dataclass(frozen=True)
 class Base:
     """A finished, undisturbed project, of which every case gets a copy.
@@ -68,10 +73,11 @@ class Base:
         """Run everything by Snakemake, and tell DVC of it."""
         project = Project.make(folder, real=True)
         (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
-        trainer = folder / "vlac/training/trainer.py"
-        eager = re.sub(r"(?m)^CHECKPOINT_SECONDS = .*$", "CHECKPOINT_SECONDS = 0.0", trainer.read_text())
-        assert eager != trainer.read_text()
-        trainer.write_text(eager)
+        for file, name in EAGER.items():
+            path = folder / file
+            eager = re.sub(rf"(?m)^{name} = [0-9.]+", f"{name} = 0.0", path.read_text())
+            assert eager != path.read_text()
+            path.write_text(eager)
         project.snakemake()
         project.run("python", "-m", "vlac", "requests")
         project.run("dvc", "commit", "--force")
