@@ -9,10 +9,11 @@ import griffe
 from vlac.methods import kinds
 from vlac.params.load import read_yaml
 from vlac.params.schema import Params
+from vlac.params.section import LARGEST
 from vlac.reporting.markdown import aligned
 
 ROOT = Path(__file__).resolve().parents[1]
-PRESETS = ("digits", "tiny", "svhn_small", "svhn_paper")
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 HEAD = """---
 hide: [navigation, toc]
 ---
@@ -73,6 +74,6 @@ def _type(kind: Any) -> str:
         return f"{count or 'list of '}{_type(kind['items'])}"
     limits = [f"> {kind['exclusiveMinimum']}" if "exclusiveMinimum" in kind else ""]
     limits += [f">= {kind['minimum']}" if "minimum" in kind else ""]
-    limits += [f"<= {kind['maximum']}" if kind.get("maximum", 10**9) != 10**9 else ""]
+    limits += [f"<= {kind['maximum']}" if kind.get("maximum", LARGEST) != LARGEST else ""]
     words = {"string": "text", "object": "mapping", "boolean": "true or false"}
     return " ".join([words.get(kind["type"], kind["type"]), ", ".join(filter(None, limits))]).strip()

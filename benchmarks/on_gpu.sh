@@ -18,26 +18,29 @@ while (($#)); do
         *) sed -n '2,9s/^# \?//p' "$0" >&2 && exit 2 ;;
     esac
 done
-[[ $minutes =~ ^[0-9]+$ ]] || { echo "error: give --minutes as a whole number" >&2 && exit 2; }
-[ -z "$data" ] || export VLAC_DATA=$(realpath "$data")
+[[ $minutes =~ ^[1-9][0-9]*$ ]] || { echo "error: give --minutes as a whole number" >&2 && exit 2; }
+[ -z "$data" ] || { VLAC_DATA=$(realpath "$data") && export VLAC_DATA; }
 [ "$device" != cpu ] || export CUDA_VISIBLE_DEVICES=
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
-mkdir -p "$out"
+mkdir -p "$out"/{results,reports,logs,checkpoints}
 out=$(realpath "$out")
 cp "$root/presets/$preset.yaml" "$out/params.yaml"
 cd "$root"
 if [ ! -e "$out/speed.md" ]; then
     mapfile -t marked < <(grep -l mark.gpu tests/test_*.py)
-    tests=$(timeout "$((12 * minutes))" python3 -m pytest -q -m gpu -p no:cacheprovider "${marked[@]}" 2>&1 | tail -n 1) || true
-    echo "GPU tests: $tests" | tee "$out/tests.txt"
-    python3 benchmarks/training_speed.py --presets "$preset" --device "$device" | tee "$out/speed.md.part"
+    timeout "$((12 * minutes))" python3 -m pytest -q -m gpu -p no:cacheprovider "${marked[@]}" >"$out/tests.txt" 2>&1 ||
+        echo "exit status $? (124: out of time, 5: no GPU)" >>"$out/tests.txt"
+    echo "GPU tests: $(tail -n 1 "$out/tests.txt")"
+    timeout "$((20 * minutes))" python3 benchmarks/training_speed.py --presets "$preset" --device "$device" |
+        tee "$out/speed.md.part" || echo "Not measured to the end." >>"$out/speed.md.part"
     mv "$out/speed.md.part" "$out/speed.md"
 fi
 cd "$out"
 rest=$((60 * minutes - SECONDS - 15)) # seconds, without those of packing
+rest=$((rest > 1 ? rest : 1))
 python3 -m vlac work --minutes "$(printf '%d.%02d' $((rest / 60)) $((rest % 60 * 100 / 60)))" || status=$?
 rm -f home.tar.*
-tar c results reports logs $(ls -d checkpoints 2>/dev/null) | split --bytes 16M --numeric-suffixes --suffix-length 1 - home.tar.
+tar c results reports logs checkpoints | split --bytes 16M --numeric-suffixes - home.tar.
 python3 -m vlac plan | tee plan.txt
 exit "${status:-0}"

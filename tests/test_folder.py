@@ -42,6 +42,7 @@ READABLE = {
     "tiff": ("a.tiff", lambda path: solid().save(path), RED),
     "the first frame": ("a.gif", animated, RED),
     "grey": ("a.png", lambda path: solid("L", 90).save(path), (90, 90, 90)),
+    "fractions": ("a.tiff", lambda path: solid("F", 0.5).save(path), (127, 127, 127)),
     "16 bits": ("a.png", grey16, (100, 100, 100)),
     "CMYK": ("a.jpg", lambda path: solid("CMYK", (0, 0, 0, 255)).save(path), (0, 0, 0)),
     "palette": ("a.png", lambda path: solid().quantize(4).save(path), RED),
@@ -81,10 +82,11 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> No
     solid("1", 0, (20_000, 20_000)).save(tmp_path / "bomb.png")
     (tmp_path / "gone.png").symlink_to("nowhere.png")
     (tmp_path / "circle").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "notes.txt").touch()
     found = read_folder(tmp_path)
     assert found.names == ["deep/er/good ä\n.png"]
-    assert found.broken.keys() == {"text.png", "empty.jpg", "cut.jpg", "bomb.png", "gone.png"}
+    assert found.broken.keys() == {"text.png", "empty.jpg", "cut.jpg", "bomb.png", "gone.png", "pipe.png"}
     assert found.broken["text.png"] == "it is no picture"
     assert found.broken["gone.png"] == "No such file or directory"
     assert "pixels" in found.broken["bomb.png"]
@@ -157,16 +159,27 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
             raise KeyboardInterrupt
 
     calm, rough = tmp_path / "calm", tmp_path / "rough"
-    monkeypatch.setattr(module, "_rate", lambda model, images: 1000.0)
-    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.01)
+    rates = iter((100.0, 100.0, 900.0, 100.0))
+    monkeypatch.setattr(module, "_rate", lambda model, images: next(rates))  # 5 epochs, and 45
+    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05)
     with monkeypatch.context() as patch:
         patch.setattr("vlac.training.trainer.Trainer._refuse_non_finite", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.01)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
     assert (rough / "checkpoint.pt").exists()
-    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.01)
+    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
     assert (rough / "model.pt").read_bytes() == (calm / "model.pt").read_bytes()
-    assert not (rough / "checkpoint.pt").exists()
+    assert {path.name for path in rough.iterdir()} == {"clusters.csv", "index.html", "model.pt", "report.json"}
+
+
+def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = os.fsdecode(b"sch\xf6n.png")
+    pictures = Pictures([name, *(f"{index}.png" for index in range(59))], tiny_images(60), {})
+    monkeypatch.setattr(module, "read_folder", lambda at: pictures)
+    module.cluster(folder, tmp_path / "out", [1, 2, 4, 1], minutes=0.01)
+    assert b"\nsch\xf6n.png," in (tmp_path / "out/clusters.csv").read_bytes()
+    assert "sch\\udcf6n.png" in (tmp_path / "out/index.html").read_text()
 
 
 def refused(*command: object) -> str:
@@ -181,16 +194,24 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no picture (0 files)" in refused(tmp_path / "empty", out, K)
     (tmp_path / "empty/a.png").write_text("no picture")
-    assert "None of the 1 pictures" in refused(tmp_path / "empty", out, K)
+    assert "No picture in" in refused(tmp_path / "empty", out, K)
     solid().save(tmp_path / "empty/b.png")
     assert "has 1 readable pictures, too few for 4 clusters" in refused(tmp_path / "empty", out, K)
     assert "is not empty" in refused(folder, made, K)
     assert "is a file" in refused(folder, made / "model.pt", K)
     assert "models.vlac" in refused(folder, out, [1, 1, 1, 1])
     assert not out.exists()
+    assert "must be a positive number" in refused(folder, out, K, float("nan"))
+    assert "are in one folder" in refused(folder / "left", out, [1, 2, 10, 1], None, 0, 1, True)
+    assert "random_state is -1" in refused(folder, out, K, 0.01, -1)
     if os.geteuid():  # root may read everything
         (folder / "left").chmod(0)
         assert "too few" in refused(folder, out, [1, 2, 30, 1])
         (folder / "left").chmod(0o755)
     with pytest.raises(VlacError, match=r"model\.pt is missing"):
         module.assign(tmp_path / "model.pt", folder, tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("precious")
+    (tmp_path / "empty/b.png").unlink()
+    with pytest.raises(VlacError, match="No picture in"):
+        module.assign(made / "model.pt", tmp_path / "empty", tmp_path / "a.csv", force=True)
+    assert (tmp_path / "a.csv").read_text() == "precious"

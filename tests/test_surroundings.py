@@ -40,10 +40,21 @@ def test_a_file_from_the_future_is_named_before_anything_runs(made: Project, fil
     path = made.folder / file
     os.utime(path, (time.time() + 3600,) * 2)
     said = made.snakemake("--forcerun", "train", "all", fails=True)
-    assert f"{file} is dated ahead of the clock. Set its time with `touch {file}`." in said
+    assert f"{file} is dated ahead of the clock. Set the time with `touch {file}`." in said
     assert path.exists()
     os.utime(path)
     assert made.planned() == set()
+
+
+def test_a_table_of_other_parameters_is_not_shown_at_the_end(made: Project) -> None:
+    before = (made.folder / "params.yaml").read_text()
+    made.change("training", "lr", to=0.003)
+    try:
+        said = made.snakemake("results/tiny/train/gmdgm/0/manifest.json")
+    finally:
+        (made.folder / "params.yaml").write_text(before)
+    assert "The table with its notes" not in said
+    made.snakemake("all")
 
 
 def test_results_outside_the_project_are_refused_by_dvc_before_it_runs_them(made: Project, tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from vlac import __version__
 from vlac.errors import VlacError
 from vlac.methods import vlac as of_ladder
 from vlac.methods.base import Codes, Job
 from vlac.models.load import load_method, save_method
 from vlac.params.load import validate
 from vlac.params.schema import Params
+from vlac.training.checkpoint import discard
 
 Images = NDArray[np.uint8] | torch.Tensor
 
@@ -87,24 +89,30 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.scale, self.enter, self.channels, self.hidden = scale, enter, channels, hidden
         self.device, self.threads, self.random_state = device, threads, random_state
 
-    def fit(self, images: Images, y: object = None, checkpoint: Path | None = None) -> VLAC:
+    def fit(self, images: Images, y: object = None, checkpoint: str | Path | None = None) -> VLAC:
         """Train on images, uint8 (N, 32, 32, 3), numpy or torch; `y` is ignored.
 
         Args:
             images: what is clustered.
-            checkpoint: a file that an interrupted call with the same images and settings resumes from.
+            checkpoint: a file that an interrupted call with the same images and settings resumes from; it is deleted
+                at the end.
 
         Raises:
             ValueError: the images are of another shape or type.
             VlacError: a setting is out of range, or the training diverged.
         """
         seen = as_images(images)
+        if not 0 <= self.random_state < 2**32:
+            raise VlacError(f"random_state is {self.random_state}.", "Give a number from 0 to 2^32 - 1.")
         params = self._params(len(seen))
         method = of_ladder.Method(params.models["vlac"], params)
         identity = {"images": hashlib.sha256(seen.tobytes()).hexdigest(), "settings": repr(self.get_params())}
+        identity["vlac"] = __version__
         with tempfile.TemporaryDirectory() as folder:
-            job = Job("VLAC", checkpoint or Path(folder, "checkpoint.pt"), identity)
+            kept = Path(checkpoint or Path(folder, "checkpoint.pt"))
+            job = Job("VLAC", kept, identity)
             self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
+            discard(kept)
         self.method_ = method
         self.main_rung_: int = method.main_rung
         self.labels_: NDArray[np.int64] = self.predict(seen)

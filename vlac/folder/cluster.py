@@ -16,17 +16,23 @@ from vlac import __version__
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
 from vlac.evaluation import metrics
-from vlac.files import atomic, write_json, write_text
+from vlac.files import atomic, read_json, write_bytes, write_json, write_text
 from vlac.folder.page import page
 from vlac.folder.read import Pictures, files_of, read_folder, read_in_parts
 
 log = logging.getLogger(__name__)
 
-UPDATES, MOST_EPOCHS = 2500, 200
-"""Without --minutes so many updates, as in the default experiment, in at least 12 epochs and at most so many."""
+UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 12, 200
+"""Without --minutes so many updates, as in the default experiment, in epochs between these."""
 
-TRIED = 12
+ORDER = 4
+"""Epochs that the rungs need to enter one after the other."""
+
+TRIED = 24
 """Updates that measure how long an epoch takes."""
+
+UNFINISHED = "unfinished.json"
+"""What an interrupted run was asked for; it is there until all else is."""
 
 
 def cluster(
@@ -53,44 +59,50 @@ def cluster(
     Raises:
         VlacError: there are too few pictures, `out` is not empty, or a setting is out of range.
     """
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise VlacError("--minutes must be a positive number.", "Leave it out for the default length.")
     if out.exists() and not out.is_dir():
         raise VlacError(f"{out} is a file.", "Name a folder for the results.")
-    unfinished = out / "checkpoint.pt"
-    if not force and out.exists() and any(path.name != unfinished.name for path in out.iterdir()):
+    unfinished = out / UNFINISHED
+    if not force and out.exists() and any(out.iterdir()) and not unfinished.exists():
         raise VlacError(f"{out} is not empty.", "Name another folder, or overwrite it with --force.")
     pictures = read_folder(folder)
     for name, why in list(pictures.broken.items())[:10]:
         log.warning("Left out: %s: %s.", name, why)
     if len(pictures.broken) > 10:
         log.warning("Left out in all: %d files; report.json lists them.", len(pictures.broken))
-    count, most = len(pictures.names), max(K)
-    if count < max(2 * most, 40):
+    classes = [str(Path(name).parent) for name in pictures.names]
+    if labels and len(set(classes)) < 2:
+        raise VlacError(f"All pictures of {folder} are in one folder.", "Leave --labels out.")
+    count, least = len(pictures.names), max(2 * max(K), 40)
+    if count < least:
         raise VlacError(
-            f"{folder} has {count} readable pictures, too few for {most} clusters.",
-            f"At least {max(2 * most, 40)} are needed; fewer clusters are set by --K.",
+            f"{folder} has {count} readable pictures, too few for {max(K)} clusters.",
+            f"At least {least} are needed; fewer clusters are set by --K.",
         )
+
     model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed)
-    rate = _rate(model, pictures.images)
-    per_epoch = count // model.batch
-    epochs = min(max(12, math.ceil(UPDATES / per_epoch)), MOST_EPOCHS)
-    if minutes is not None:
-        epochs = max(4, int(60 * minutes * rate / count))
-    model.set_params(epochs=epochs)
-    log.info("%d pictures, %d epochs: about %.0f minutes.", count, epochs, math.ceil(epochs * count / rate / 60))
+    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "pictures": count}
+    before = read_json(unfinished) if unfinished.exists() else {}
+    if before.get("asked") == asked:
+        model.set_params(epochs=before["epochs"])  # a second measurement would give another number
+    else:
+        model.set_params(epochs=_epochs(model, pictures.images, minutes))
+        write_json(unfinished, {"asked": asked, "epochs": model.epochs})
     began = time.monotonic()
-    model.fit(pictures.images, checkpoint=unfinished)
+    model.fit(pictures.images, checkpoint=out / "checkpoint.pt")
     report = {"vlac": __version__, "folder": str(folder), "pictures": count, "broken": pictures.broken}
     report |= {"settings": model.get_params(), "elbo": model.history_[-1]["elbo"]}
     report |= {"minutes": round((time.monotonic() - began) / 60, 2)}
     report["clusters_in_use"] = {str(rung): len(set(model.predict(pictures.images, rung))) for rung in model.method_.K}
     if labels:
-        report["scores"] = _scores(pictures, model)
-        log.info("Against the folders' names: %s.", report["scores"])
+        report["scores"] = _scores(classes, pictures, model)
     model.save(out / "model.pt")
-    write_text(out / "clusters.csv", _table(pictures, model, header=True))
+    write_bytes(out / "clusters.csv", _table(pictures, model, header=True))
     write_text(out / "index.html", page(model, pictures, seed))
     write_json(out / "report.json", report)
-    unfinished.unlink(missing_ok=True)
+    for path in (*out.glob("checkpoint*.pt"), unfinished):
+        path.unlink()
     log.info("Open %s in a browser. %s lists every file's clusters.", out / "index.html", out / "clusters.csv")
 
 
@@ -109,28 +121,43 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
                 log.warning("Left out: %s: %s.", name, why)
             broken += len(part.broken)
             if part.names:
-                file.write(_table(part, model, header=not done).encode("utf-8", "surrogateescape"))
+                file.write(_table(part, model, header=not done))
                 done += len(part.names)
-    if not done:
-        out.unlink()
-        raise VlacError(f"None of the {broken} pictures in {folder} can be read.")
+        if not done:
+            raise VlacError(f"No picture in {folder} can be read; {broken} files.")
     log.info("%s lists the clusters of %d pictures; %d files could not be read.", out, done, broken)
 
 
+def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None) -> int:
+    """Return how many epochs to train, and say how long they will take."""
+    rate, count = _rate(model, images), len(images)
+    epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / (count // model.batch))), MOST_EPOCHS)
+    if minutes is not None:
+        epochs = max(ORDER, int(60 * minutes * rate / count))
+    seconds = epochs * count / rate
+    takes = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    log.info("%d pictures, %d epochs: about %s.", count, epochs, takes)
+    if minutes is not None and seconds > 60 * minutes:
+        log.warning("That is more than asked for: the rungs need %d epochs to enter.", ORDER)
+    return epochs
+
+
 def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
-    """Return images per second of a training, from a short one."""
-    short, some = clone(model).set_params(epochs=2), images[: TRIED * model.batch]
+    """Return images per second of a training, from a short one with all rungs."""
+    short = clone(model).set_params(epochs=1, enter=(0, 0, 0, 0))
     logging.disable(logging.INFO)  # epochs that are not those of the training
     try:
+        short.fit(images[: 2 * model.batch])  # what is used for the first time takes longer
+        some = images[: TRIED * model.batch]
         began = time.monotonic()
         short.fit(some)
-        return 2 * len(some) / (time.monotonic() - began)
+        return len(some) / (time.monotonic() - began)
     finally:
         logging.disable(logging.NOTSET)
 
 
-def _table(pictures: Pictures, model: VLAC, header: bool) -> str:
-    """Return file, cluster and probability of every rung as CSV."""
+def _table(pictures: Pictures, model: VLAC, header: bool) -> bytes:
+    """Return file, cluster and probability of every rung as CSV; names keep their bytes."""
     rungs = sorted(model.method_.K)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -140,18 +167,18 @@ def _table(pictures: Pictures, model: VLAC, header: bool) -> str:
     for index, name in enumerate(pictures.names):
         cells = [(int(q[rung][index].argmax()), f"{q[rung][index].max():.4f}") for rung in rungs]
         writer.writerow([name, *(value for pair in cells for value in pair)])
-    return buffer.getvalue()
+    return buffer.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _scores(pictures: Pictures, model: VLAC) -> dict[str, dict[str, float]]:
-    """Return ACC (mapping fitted on the same pictures), NMI and ARI of every rung against the pictures' folders."""
-    names = [str(Path(name).parent) for name in pictures.names]
-    classes = sorted(set(names))
-    t = np.array([classes.index(name) for name in names])
+def _scores(folders: Sequence[str], pictures: Pictures, model: VLAC) -> dict[str, dict[str, float]]:
+    """Return and show ACC (mapping fitted on the same pictures), NMI and ARI of every rung against the folders."""
+    classes = sorted(set(folders))
+    t = np.array([classes.index(name) for name in folders])
     found = {}
     for rung, K in model.method_.K.items():
         y = model.predict(pictures.images, rung)
         mapping = metrics.majority_mapping(y, t, K, len(classes))
         scores = {"acc": metrics.accuracy(y, t, mapping), "nmi": metrics.nmi(y, t), "ari": metrics.ari(y, t)}
         found[f"rung {rung}"] = {name: round(value, 4) for name, value in scores.items()}
+        log.info("Rung %d against the folders: ACC %.3f, NMI %.3f, ARI %.3f.", rung, *scores.values())
     return found

@@ -1,5 +1,6 @@
 """Pictures of a folder as the ladder takes them: cropped to a square, 32 x 32, RGB. What cannot be read is named."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vlac.errors import VlacError
+
+log = logging.getLogger(__name__)
 
 SIDE = 32
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -44,7 +47,11 @@ def files_of(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise VlacError(f"{folder} is no folder.", "Name a folder of pictures.")
-    found = [Path(at, name) for at, _, names in os.walk(folder) for name in names]
+
+    def closed(error: OSError) -> None:
+        log.warning("Left out: %s: %s.", error.filename, error.strerror)
+
+    found = [Path(at, name) for at, _, names in os.walk(folder, onerror=closed) for name in names]
     chosen = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
     if not chosen:
         raise VlacError(
@@ -58,7 +65,10 @@ def read_in_parts(files: Sequence[Path], folder: Path, size: int = BATCH) -> Ite
     with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
         for start in range(0, len(files), size):
             part, pictures, images = files[start : start + size], Pictures(), []
-            for path, found in zip(part, pool.map(_tried, part), strict=True):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd, but readable files
+                tried = list(pool.map(_tried, part))
+            for path, found in zip(part, tried, strict=True):
                 name = path.relative_to(folder).as_posix()
                 if isinstance(found, str):
                     pictures.broken[name] = found
@@ -76,7 +86,7 @@ def read_folder(folder: Path) -> Pictures:
     names = [name for part in parts for name in part.names]
     if not names:
         name, why = next(iter(broken.items()))
-        raise VlacError(f"None of the {len(broken)} pictures in {folder} can be read ({name}: {why}).")
+        raise VlacError(f"No picture in {folder} can be read; {len(broken)} files, of which {name}: {why}.")
     return Pictures(names, np.concatenate([part.images for part in parts]), broken)
 
 
@@ -86,8 +96,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     Raises:
         OSError, ValueError, SyntaxError: it is no picture, or a damaged one.
     """
-    with warnings.catch_warnings(), Image.open(path) as picture:
-        warnings.simplefilter("ignore")  # of odd, but readable files
+    with Image.open(path) as picture:
         if picture.width * picture.height > MOST_PIXELS:
             raise ValueError(f"it has {picture.width} x {picture.height} pixels")
         picture.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at a fraction of its size
@@ -99,8 +108,11 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):  # 16 bits and more, which Pillow would cut off at 255
         values = np.asarray(picture, np.float64)
-        top = 65535.0 if picture.mode.startswith("I;16") or values.max() > 255 else 255.0
-        return Image.fromarray((255 * values / max(top, values.max())).clip(0, 255).astype(np.uint8)).convert("RGB")
+        if not np.isfinite(values).all():
+            raise ValueError("it has pixels that are no numbers")
+        highest = values.max()
+        top = 65535.0 if picture.mode.startswith("I;16") or highest > 255 else 1.0 if highest <= 1 else 255.0
+        return Image.fromarray((255 * values / max(top, highest)).clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         over = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
@@ -108,6 +120,8 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _tried(path: Path) -> NDArray[np.uint8] | str:
+    if path.exists() and not path.is_file():  # such as a named pipe, which would never end
+        return "it is no file"
     try:
         return read_picture(path)
     except UnidentifiedImageError:

@@ -41,9 +41,11 @@ class Device:
             return
         outside, stream = torch.cuda.current_stream(), torch.cuda.Stream()
         stream.wait_stream(outside)
-        with torch.cuda.stream(stream):
-            yield
-        outside.wait_stream(stream)
+        try:
+            with torch.cuda.stream(stream):
+                yield
+        finally:
+            outside.wait_stream(stream)
 
     def __str__(self) -> str:
         return f"{self.torch.type}, {'bfloat16' if self.bfloat16 else 'float32'}"

@@ -77,7 +77,7 @@ class Trainer:
         """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
 
         Raises:
-            VlacError: the checkpoint is damaged, or of another training.
+            VlacError: the checkpoint is damaged.
             DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
         """
         if checkpoint := Checkpoint.load(self.job.checkpoint, self.identity):

@@ -21,9 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PLUMBING = (
     *("vlac.cli.", "vlac.errors.", "vlac.files.", "vlac.params.", "vlac.tracking.", "vlac.workflow."),
-    *("vlac.search.params.", "vlac.training.progress."),
+    *("vlac.search.params.", "vlac.training.progress.", "vlac.estimator."),
 )
-"""Modules and packages that carry values and compute none: a change of theirs makes no result stale."""
+"""Modules and packages that carry values and compute none, or that no stage uses: a change of theirs makes no result
+stale."""
 
 METHODS = ("Method", "LadderMethod")
 """The classes of which `without` names functions."""

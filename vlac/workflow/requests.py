@@ -9,12 +9,13 @@ that name depends on params.yaml and the package.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from vlac.errors import VlacError
-from vlac.files import json_bytes, write_bytes
+from vlac.files import json_bytes, reason, write_bytes
 from vlac.params.schema import Params
 from vlac.params.section import L
 from vlac.params.view import Asked, declared
@@ -56,16 +57,22 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
     is dated back, as are its other inputs where they are newer than what was made of them, such as data that came from
     elsewhere; the request of a job that is not is new. What is missing or damaged is named in it.
 
+    Each job of `every` follows those that it reads from.
+
     Raises:
         VlacError: a file is dated ahead of the clock. Snakemake would run its jobs and then delete what they made.
     """
+    every = list(every)
+    named = dict.fromkeys(path for job, params in every for path in (*job.inputs(params), *job.outputs))
+    if ahead := [str(path) for path in named if path.exists() and path.stat().st_mtime > time.time() + AHEAD]:
+        raise VlacError(
+            f"{ahead[0]} is dated ahead of the clock{f', and {len(ahead) - 1} others' if ahead[1:] else ''}.",
+            f"Set the time with `touch {shlex.join(ahead)}`.",
+        )
     stale: dict[Job, str] = {}
     hashes: dict[Path, str] = {}  # the data are an input of many jobs
     fresh: list[tuple[Job, Asked]] = []
     for job, params in every:
-        for path in (*job.inputs(params), *job.outputs):
-            if path.exists() and path.stat().st_mtime > time.time() + AHEAD:
-                raise VlacError(f"{path} is dated ahead of the clock.", f"Set its time with `touch {path}`.")
         why = why_stale(job, params, hashes)
         asked = content(job, params)
         if why and any(path.exists() for path in job.outputs):
@@ -75,12 +82,22 @@ def write_for_snakemake(every: Iterable[tuple[Job, Asked]]) -> dict[Job, str]:
         os.utime(job.request, None if why else (LONG_AGO, LONG_AGO))
         if not why:
             fresh.append((job, params))
-    for job, params in reversed(fresh):  # so that an input dated back is still newer than what it was made of
+    for job, params in reversed(fresh):  # so that an input dated back is not older than what it was made of
         made = min(path.stat().st_mtime_ns for path in job.outputs)
         for path in job.inputs(params):
             if path.stat().st_mtime_ns > made:
-                os.utime(path, ns=(made, made))
+                _date_back(path, made)
     return stale
+
+
+def _date_back(path: Path, to: int) -> None:
+    try:
+        os.utime(path, ns=(to, to))
+    except OSError as error:
+        raise VlacError(
+            f"The time of {path} could not be set: {reason(error)}. It is newer than what was made of it.",
+            "Make it yours, or its content older by hand, so that Snakemake does not repeat the work.",
+        ) from None
 
 
 def write_rungs(params: Params) -> None:

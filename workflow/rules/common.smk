@@ -13,9 +13,10 @@ from vlac.errors import VlacError
 from vlac.methods import kinds
 from vlac.params.load import load_params
 from vlac.search.params import search_jobs
-from vlac.workflow.jobs import jobs
+from vlac.workflow.jobs import STAGES, Job, jobs
 from vlac.workflow.lock import join_run, whole_folder
 from vlac.workflow.requests import write_for_snakemake, write_rungs
+from vlac.workflow.stale import why_stale
 
 if config:
     raise WorkflowError(
@@ -105,7 +106,7 @@ def show() -> None:
 onsuccess:
     show()
     table = Path("reports/table1.md")
-    if Path(f"results/{EXPERIMENT}/table/manifest.json").exists() and table.exists():
+    if why_stale(Job(STAGES["table"], EXPERIMENT), PARAMS) is None:
         first = next((part for part in table.read_text().split("\n\n") if part.startswith("|")), "")
         print(f"{first}\n\nThe table with its notes: {table}", file=sys.stderr)
 
