@@ -60,7 +60,7 @@ def requested() -> dict:
 
 
 # The commands say `python`, which is the one that runs Snakemake, also where its environment is not active.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+os.environ.update(PATH=f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 if workflow.is_main_process:
     try:
