@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vlac import __version__
+from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
 from vlac.methods import vlac as of_ladder
 from vlac.methods.base import Codes, Job
@@ -24,7 +25,6 @@ from vlac.training.checkpoint import discard
 
 Images = NDArray[np.uint8] | torch.Tensor
 
-SIDE = 32
 FADE = 15
 """An entering rung and its KL terms grow from 0 over one part in so many of all updates."""
 
@@ -223,6 +223,6 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def as_images(images: Images) -> NDArray[np.uint8]:
     """Return images as uint8 (N, 32, 32, 3); raise ValueError if they are of another shape or type, or none."""
     array = images.numpy(force=True) if isinstance(images, torch.Tensor) else np.asarray(images)
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != (SIDE, SIDE, 3) or not len(array):
-        raise ValueError(f"Images must be uint8 (N, {SIDE}, {SIDE}, 3); these are {array.dtype} {array.shape}.")
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != IMAGE_SHAPE or not len(array):
+        raise ValueError(f"Images must be uint8 (N, 32, 32, 3); these are {array.dtype} {array.shape}.")
     return array

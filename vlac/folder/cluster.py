@@ -5,7 +5,7 @@ import io
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from vlac.estimator import VLAC
 from vlac.evaluation import metrics
 from vlac.files import atomic, read_json, write_bytes, write_json, write_text
 from vlac.folder.page import page
-from vlac.folder.read import Pictures, files_of, read_folder, read_in_parts
+from vlac.folder.read import files_of, read_folder, read_in_parts
+from vlac.methods.base import Codes
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +95,12 @@ def cluster(
     report = {"vlac": __version__, "folder": str(folder), "pictures": count, "broken": pictures.broken}
     report |= {"settings": model.get_params(), "elbo": model.history_[-1]["elbo"]}
     report |= {"minutes": round((time.monotonic() - began) / 60, 2)}
-    report["clusters_in_use"] = {str(rung): len(set(model.predict(pictures.images, rung))) for rung in model.method_.K}
+    codes = model.method_.encode(pictures.images)
+    report["clusters_in_use"] = {str(rung): metrics.clusters_in_use(y) for rung, y in codes.y.items()}
     if labels:
-        report["scores"] = _scores(classes, pictures, model)
+        report["scores"] = _scores(classes, codes, model.method_.K)
     model.save(out / "model.pt")
-    write_bytes(out / "clusters.csv", _table(pictures, model, header=True))
+    write_bytes(out / "clusters.csv", _table(pictures.names, codes, header=True))
     write_text(out / "index.html", page(model, pictures, seed))
     write_json(out / "report.json", report)
     for path in (*out.glob("checkpoint*.pt"), unfinished):
@@ -121,7 +123,7 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
                 log.warning("Left out: %s: %s.", name, why)
             broken += len(part.broken)
             if part.names:
-                file.write(_table(part, model, header=not done))
+                file.write(_table(part.names, model.method_.encode(part.images), header=not done))
                 done += len(part.names)
         if not done:
             raise VlacError(f"No picture in {folder} can be read; {broken} files.")
@@ -156,27 +158,26 @@ def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
         logging.disable(logging.NOTSET)
 
 
-def _table(pictures: Pictures, model: VLAC, header: bool) -> bytes:
+def _table(names: Sequence[str], codes: Codes, header: bool) -> bytes:
     """Return file, cluster and probability of every rung as CSV; names keep their bytes."""
-    rungs = sorted(model.method_.K)
+    rungs = sorted(codes.q)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     if header:
         writer.writerow(["file", *(f"{what}_{rung}" for rung in rungs for what in ("cluster", "probability"))])
-    q = {rung: model.predict_proba(pictures.images, rung) for rung in rungs}
-    for index, name in enumerate(pictures.names):
-        cells = [(int(q[rung][index].argmax()), f"{q[rung][index].max():.4f}") for rung in rungs]
+    for index, name in enumerate(names):
+        cells = [(int(codes.y[rung][index]), f"{codes.q[rung][index].max():.4f}") for rung in rungs]
         writer.writerow([name, *(value for pair in cells for value in pair)])
     return buffer.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _scores(folders: Sequence[str], pictures: Pictures, model: VLAC) -> dict[str, dict[str, float]]:
+def _scores(folders: Sequence[str], codes: Codes, Ks: Mapping[int, int]) -> dict[str, dict[str, float]]:
     """Return and show ACC (mapping fitted on the same pictures), NMI and ARI of every rung against the folders."""
     classes = sorted(set(folders))
     t = np.array([classes.index(name) for name in folders])
     found = {}
-    for rung, K in model.method_.K.items():
-        y = model.predict(pictures.images, rung)
+    for rung, K in Ks.items():
+        y = codes.y[rung]
         mapping = metrics.majority_mapping(y, t, K, len(classes))
         scores = {"acc": metrics.accuracy(y, t, mapping), "nmi": metrics.nmi(y, t), "ari": metrics.ari(y, t)}
         found[f"rung {rung}"] = {name: round(value, 4) for name, value in scores.items()}

@@ -30,16 +30,17 @@ def page(model: VLAC, pictures: Pictures, seed: int) -> str:
     """Return the page as HTML, of a trained model and the pictures that it was trained on."""
     count = len(pictures.names)
     order = np.random.default_rng(seed).permutation(count)
+    codes = model.method_.encode(pictures.images)
     rungs, central = [], []
     for rung in sorted(model.method_.K, key=lambda each: -model.method_.K[each]):
-        y, codes = model.predict(pictures.images, rung), model.transform(pictures.images, rung)
+        y, mean = codes.y[rung], codes.mean[rung]
         prior = model.method_.model.prior(rung).cpu()
         with torch.no_grad():
-            far = prior.whiten(torch.from_numpy(codes)).norm(dim=-1).numpy()[np.arange(count), y]
+            far = prior.whiten(torch.from_numpy(mean)).norm(dim=-1).numpy()[np.arange(count), y]
         by_distance = np.argsort(far, kind="stable")
         members = {k: by_distance[y[by_distance] == k] for k in range(prior.K)}
         central += [index for found in members.values() for index in found[:CENTRAL]]
-        rungs.append((rung, y, _plane(codes), members))
+        rungs.append((rung, y, _plane(mean), members))
     chosen = np.array(list(dict.fromkeys([*central, *order]))[: max(SHOWN, len(set(central)))])
     at = {int(index): place for place, index in enumerate(chosen)}
     data: dict[str, Any] = {

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
 
 log = logging.getLogger(__name__)
 
-SIDE = 32
+SIDE = IMAGE_SHAPE[0]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MOST_PIXELS = 100_000_000
 """A picture of more is not opened: a small file may unpack to gigabytes."""
