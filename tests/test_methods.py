@@ -28,7 +28,7 @@ def equal(one, other):
 def test_every_kind_keeps_the_contract(kind, tmp_path, monkeypatch):
     assert kind in SETTINGS, "give the new kind small settings in tests/tiny.py"
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vlac.training.trainer.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("vlac.training.epochs.CHECKPOINT_SECONDS", 0.0)
     method, told = tiny_method(kind), []
     rows = method.fit(IMAGES, 0, tiny_job(tmp_path / "a.pt", epoch=told.append))
     assert rows == told

@@ -10,7 +10,7 @@ from vlac.errors import DivergedError, VlacError
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.load import save_method
 from vlac.models.method import LadderMethod
-from vlac.training import captured, trainer
+from vlac.training import captured, epochs, trainer
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device, settle_device
 from vlac.training.trainer import NOISE
@@ -20,7 +20,7 @@ IMAGES = tiny_images(40)
 
 @pytest.fixture(autouse=True)
 def _checkpoint_after_every_epoch(monkeypatch):
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(epochs, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_mixture_starts_an_epoch_after_its_rung_enters(path, monkeypatch):
 
 
 def test_checkpoints_are_not_written_more_often_than_asked(path, monkeypatch):
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1000.0)
+    monkeypatch.setattr(epochs, "CHECKPOINT_SECONDS", 1000.0)
     exists = []
     fit(path, told=lambda method, row: exists.append(path.exists()))
     assert exists == [False, False, True]
@@ -177,7 +177,7 @@ def test_two_trainings_that_take_turns_at_one_path_both_resume(path):
 
 
 def test_an_interruption_keeps_the_last_epoch_however_short(path, monkeypatch):
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1e9)
+    monkeypatch.setattr(epochs, "CHECKPOINT_SECONDS", 1e9)
     with pytest.raises(KeyboardInterrupt):
         fit(path, told=stop_after(2))
     _, resumed = finish(path)

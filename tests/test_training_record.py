@@ -74,3 +74,4 @@ def test_a_row_by_hand():
         "separation_3": pytest.approx(model.prior(3).separation().item()),
     }
     assert summary(row).startswith("elbo -36.1  log p(x|z) -30.0  KL_z 2.0 3.0  y_3: KL 1.07, in use 2, H(mean q) 0.58")
+    assert summary({"epoch": 3, "loss": 0.25, "changed": 0.01}) == "loss 0.250  changed 0.010"

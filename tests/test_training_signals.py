@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 VLAC = ("-m", "vlac")
 EAGER = (
     "-c",
-    "from vlac.training import trainer; trainer.CHECKPOINT_SECONDS = 0; import vlac.cli as c; exit(c.main())",
+    "from vlac.training import epochs; epochs.CHECKPOINT_SECONDS = 0; import vlac.cli as c; exit(c.main())",
 )
 """The same, but with a checkpoint after every epoch, however short."""
 

@@ -79,7 +79,7 @@ def test_a_method_is_trained_scored_and_drawn(model, project):
 
 
 def test_a_training_resumes_from_its_checkpoint(project, monkeypatch):
-    monkeypatch.setattr("vlac.training.trainer.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("vlac.training.epochs.CHECKPOINT_SECONDS", 0.0)
     viewer = Viewer()
     viewer.log_epoch = lambda row: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):

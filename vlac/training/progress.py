@@ -30,7 +30,7 @@ class Progress:
             self.bar.close()
 
     def show(self, row: dict[str, float], images: int, seconds: float) -> None:
-        """Show an epoch's row of the history, in nats per image, the speed, and when the training will be done."""
+        """Show an epoch's row of the history, the speed, and when the training will be done."""
         left = seconds * (self.epochs - row["epoch"])
         line = summary(row) + f"  {images / seconds:.0f} images/s, {left / 60:.1f} min left"
         if self.bar is not None:
@@ -42,7 +42,9 @@ class Progress:
 
 
 def summary(row: dict[str, float]) -> str:
-    """Return the terms of the bound and the signs of collapse in one line."""
+    """Return an epoch's metrics in one line; of a ladder, the terms of the bound and the signs of collapse."""
+    if "elbo" not in row:
+        return "  ".join(f"{name} {value:.3f}" for name, value in row.items() if name != "epoch")
     kl_z = " ".join(f"{value:.1f}" for name, value in row.items() if name.startswith("kl_z_"))
     parts = [f"elbo {row['elbo']:.1f}", f"log p(x|z) {row['log_likelihood']:.1f}", f"KL_z {kl_z}"]
     for rung in (name.removeprefix("kl_y_") for name in row if name.startswith("kl_y_")):

@@ -1,32 +1,25 @@
 """The training loop: one ladder, one seed, a fixed number of epochs, the last weights kept."""
 
 import math
-import time
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vlac.errors import DivergedError, VlacError
+from vlac.errors import VlacError
 from vlac.methods.base import Job, Row
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import Bound
 from vlac.params.schema import Params
 from vlac.training.captured import Captured
-from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
-from vlac.training.progress import Progress
+from vlac.training.epochs import Epochs
 from vlac.training.schedule import Schedule, Weights
 from vlac.training.start import start_mixture
 
 NOISE = 0x5BD1E995
 """Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
-
-CHECKPOINT_SECONDS = 30.0
-"""Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
-
 
 Loss = Callable[[Tensor, Tensor, Weights, torch.Generator], tuple[Tensor, Bound]]
 """From the indices of a batch, int64 (B,), its images, float (B, 3, 32, 32), the settings and the source of all noise
@@ -55,7 +48,6 @@ class Trainer:
             )
         self.model, self.loss, self.images, self.device = model.train(), loss, images, device
         self.training, self.params, self.seed, self.job = training, params, seed, job
-        self.identity = job.identity | {"device or precision": str(device)}
         # Not seeded like the weights: the noise would repeat their draws.
         self.generator = torch.Generator(device.torch).manual_seed(seed ^ NOISE)
         priors = list(model.priors.parameters())
@@ -71,44 +63,18 @@ class Trainer:
         self.schedule = Schedule(params.objective, model.rungs, self.updates, training.epochs)
         self.record = EpochRecord(model, device.torch)
         self.captured = Captured(self.generator, len(images), training.batch) if device.graphs else None
-        self.history: list[Row] = []
 
     def run(self) -> list[Row]:
         """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
 
-        Raises:
-            VlacError: the checkpoint is damaged.
-            DivergedError: the loss is no longer finite; the checkpoint keeps an earlier epoch.
+        Raises: as `Epochs.run`.
         """
-        if checkpoint := Checkpoint.load(self.job.checkpoint, self.identity):
-            checkpoint.restore(self.job.checkpoint, self.model, self.optimiser, self.generator)
-            self.history = checkpoint.history
-        self.job.resumed(list(self.history))
-        saved = time.monotonic()
-        name, epochs = f"{self.job.name} seed {self.seed}", self.training.epochs
-        unsaved: Checkpoint | None = None
-        try:
-            with self.device.stream(), Progress(name, epochs, len(self.history)) as progress:
-                while len(self.history) < epochs:
-                    started = time.monotonic()
-                    row = self._epoch(len(self.history))
-                    self._refuse_non_finite(row)
-                    self.history.append(row)
-                    finished = time.monotonic()
-                    unsaved = self._state()
-                    if len(self.history) == epochs or finished - saved >= CHECKPOINT_SECONDS:
-                        unsaved.save(self.job.checkpoint)
-                        unsaved, saved = None, time.monotonic()
-                    progress.show(row, self.updates * self.training.batch, finished - started)
-                    self.job.epoch(row)
-        except BaseException as stop:
-            if unsaved and not isinstance(stop, Exception):  # an interruption
-                unsaved.save(self.job.checkpoint)
-            raise
-        return self.history
+        of = self.model, self.optimiser, self.generator, self.device, self.seed, self.job, self.training.epochs
+        advice = "Lower training.lr or raise likelihood.scale in params.yaml"
+        return Epochs(*of, self.updates * self.training.batch, advice).run(self._epoch)
 
     def _epoch(self, epoch: int) -> Row:
-        """Train on every image once and return the epoch's row; nothing waits for the device before the end."""
+        """Train on every image once and return the metrics; nothing waits for the device before the end."""
         settings = [self.schedule.at(epoch * self.updates + update) for update in range(self.updates)]
         for rung in self.model.mixture_rungs:
             by = self.params.mixture.start[rung - 1]
@@ -123,7 +89,7 @@ class Trainer:
                 self.captured(self._update)
             else:
                 self._update(order[update * self.training.batch : (update + 1) * self.training.batch], at)
-        return {"epoch": epoch + 1, "temperature": float(settings[-1].temperature)} | self.record.row()
+        return {"temperature": float(settings[-1].temperature)} | self.record.row()
 
     def _update(self, chosen: Tensor, at: Weights) -> None:
         """Train on a batch of images, given by their indices."""
@@ -133,23 +99,6 @@ class Trainer:
         loss.backward()
         self.optimiser.step()
         self.record.add(terms)
-
-    def _state(self) -> Checkpoint:
-        """Return a copy of all that the next epoch starts from."""
-        states = self.model.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
-        return Checkpoint(self.identity, len(self.history), *deepcopy(states), list(self.history))
-
-    def _refuse_non_finite(self, row: Row) -> None:
-        bad = [name for name, value in row.items() if not math.isfinite(value)]
-        weights_finite = torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
-        if bad or not bool(weights_finite):
-            path = self.job.checkpoint
-            kept = f"{path} keeps an earlier epoch" if path.exists() else "no epoch was kept"
-            raise DivergedError(
-                f"Seed {self.seed} became NaN or infinite in epoch {row['epoch']} ({', '.join(bad) or 'weights'}); "
-                f"{kept}.",
-                "Lower training.lr or raise likelihood.scale in params.yaml, delete the checkpoint and run again.",
-            )
 
 
 class EpochRecord:
