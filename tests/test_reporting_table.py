@@ -68,8 +68,8 @@ def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path, shipped):
     text = report(tmp_path, shipped, acc)
     # std of (0.4, 0.5) with ddof = 1 is 0.1 / sqrt(2) = 0.0707
     row = cells(text, PAPER[0])
-    assert row[1:4] == ["0.637 ± 0.042", "0.450 ± 0.071", "0.460 ± 0.071"]
-    assert row[4:] == ["0.200 ± 0.000", "0.300 ± 0.000", "0.000 ± 0.000", "40.5 ± 0.7", "2"]
+    assert row[1:5] == ["pixels", "0.637 ± 0.042", "0.450 ± 0.071", "0.460 ± 0.071"]
+    assert row[5:] == ["0.200 ± 0.000", "0.300 ± 0.000", "0.000 ± 0.000", "40.5 ± 0.7", "2"]
     table = pd.read_csv(tmp_path / "reports/table1.csv").set_index("row")
     assert len(table) == 6
     assert table.loc[PAPER[0], "acc_std"] == pytest.approx(0.1 / math.sqrt(2), rel=1e-5)
@@ -89,11 +89,11 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
     }
     params = changed(shipped, models=models)
     text = report(tmp_path, params, [0.4, 0.5])
-    assert cells(text, PAPER[0])[2] == "quoted"
-    assert cells(text, PAPER[1])[2:] == ["quoted", *[""] * 6]
-    assert cells(text, PAPER[2])[2] == "0.450 ± 0.071"
+    assert cells(text, PAPER[0])[3] == "quoted"
+    assert cells(text, PAPER[1])[1:] == ["", "0.648 ± 0.027", "quoted", *[""] * 6]
+    assert cells(text, PAPER[2])[3] == "0.450 ± 0.071"
     for label in ("vlac_1layer: VLAC, K = (1, 1, 20, 1)", "mine: VLAC, K = (5, 1, 50, 1)"):
-        assert cells(text, label)[1:3] == ["not in the paper", "0.450 ± 0.071"]
+        assert cells(text, label)[1:4] == ["pixels", "not in the paper", "0.450 ± 0.071"]
     order = pd.read_csv(tmp_path / "reports/table1.csv")["row"].tolist()
     assert order[:6] == [printed.label for printed in TABLE_1]
     assert [label.split(":")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
@@ -127,7 +127,7 @@ def test_rows_of_three_seeds_are_compared(tmp_path, shipped):
 
 def test_one_seed_has_no_spread_and_is_not_tested(tmp_path, shipped):
     text = report(tmp_path, changed(shipped, seeds=[0]), [0.6])
-    assert cells(text, PAPER[1])[2:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "40.0", "1"]
+    assert cells(text, PAPER[1])[3:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "40.0", "1"]
     assert "seed 0 alone" in text
     assert "Not tested: with a single seed" in text
 
@@ -161,9 +161,9 @@ def test_further_clusterings_have_rows_below_their_method_s(tmp_path, shipped):
         write_csv(path, scores.assign(**further).to_dict("records"))
     write_table(params, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
-    assert cells(text, PAPER[1])[1:3] == ["0.648 ± 0.027", "quoted"]
-    assert cells(text, "vlac_2layer: VLAC+, K = (1, 2, 12, 1)")[1:3] == ["not in the paper", "0.600 ± 0.000"]
-    assert cells(text, "vlac_2layer: k-means of features")[1:3] == ["not in the paper", "0.350 ± 0.071"]
+    assert cells(text, PAPER[1])[2:4] == ["0.648 ± 0.027", "quoted"]
+    assert cells(text, "vlac_2layer: VLAC+, K = (1, 2, 12, 1)")[1:4] == ["pretext", "not in the paper", "0.600 ± 0.000"]
+    assert cells(text, "vlac_2layer: k-means of features")[1:4] == ["pretext", "not in the paper", "0.350 ± 0.071"]
     assert "- VLAC+ goes beyond the paper." in text
 
 

@@ -21,7 +21,7 @@ from vlac.params.section import Section
 if TYPE_CHECKING:
     import numpy as np
 
-AFTER_TRAINING = ("clusterings", "label", "protocol", "draw")
+AFTER_TRAINING = ("clusterings", "label", "sees", "protocol", "draw")
 """Functions of a method that no training depends on: an edit of theirs reruns scores, figures or the table alone."""
 
 
@@ -132,6 +132,11 @@ class Method(ABC):
     @abstractmethod
     def label(self) -> str:
         """Return what the row of the table is called, K included; asked of methods that are not trained, too."""
+
+    @property
+    def sees(self) -> str:
+        """What it clusters, for the table: pixels, or features of them by their name."""
+        return "pixels"
 
     @abstractmethod
     def protocol(self) -> list[str]:

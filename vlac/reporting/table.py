@@ -27,6 +27,7 @@ class Row:
 
     label: str
     published: str  # the paper's number as printed; "" for a model that the paper has not
+    sees: str = ""  # what the model clusters; "" for a row that is only quoted
     name: str = ""  # the model's name in params.yaml; "" for a row that is only quoted and for a further clustering
     scores: pd.DataFrame | None = None  # a row per seed; None for a row that is only quoted
 
@@ -75,23 +76,27 @@ def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataF
     rows = []
     for printed in TABLE_1:
         name = next((name for name in left if printed.is_run_by(name, params.models[name])), "")
-        rows.append(Row(printed.label, printed.accuracy, name, scores[name] if name else None))
         if name:
+            rows.append(Row(printed.label, printed.accuracy, methods[name].sees, name, scores[name]))
             left.remove(name)
-            rows += _further(name, scores[name])
+            rows += _further(name, methods[name].sees, scores[name])
+        else:
+            rows.append(Row(printed.label, printed.accuracy))
     for name in left:
-        rows += [Row(f"{name}: {methods[name].label()}", "", name, scores[name]), *_further(name, scores[name])]
+        sees = methods[name].sees
+        rows.append(Row(f"{name}: {methods[name].label()}", "", sees, name, scores[name]))
+        rows += _further(name, sees, scores[name])
     return rows
 
 
-def _further(name: str, scores: pd.DataFrame) -> list[Row]:
+def _further(name: str, sees: str, scores: pd.DataFrame) -> list[Row]:
     """Return a row for each clustering that was scored beside the model's own: its columns are `clustering/metric`."""
     found = dict.fromkeys(column.rpartition("/")[0] for column in scores.columns if "/" in column)
     shown = [metric.name for metric in SHOWN]
     rows = []
     for clustering in found:
         columns = {f"{clustering}/{metric}": metric for metric in shown}
-        rows.append(Row(f"{name}: {clustering}", "", scores=scores.drop(columns=shown).rename(columns=columns)))
+        rows.append(Row(f"{name}: {clustering}", "", sees, scores=scores.drop(columns=shown).rename(columns=columns)))
     return rows
 
 
@@ -115,14 +120,14 @@ def _main_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Return the table's heads and lines."""
     lines = []
     for row in rows:
-        line = [row.label, row.published or "not in the paper"]
+        line = [row.label, row.sees, row.published or "not in the paper"]
         if row.scores is None:
             line += ["quoted", *[""] * len(SHOWN)]
         else:
             line += [mean_std(row.scores[metric.name], metric.decimals) for metric in SHOWN]
             line += [str(len(row.scores))]
         lines.append(line)
-    return ["Model", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines
+    return ["Model", "Sees", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines
 
 
 def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
@@ -130,7 +135,13 @@ def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
     lines = []
     for row in rows:
         status = "quoted" if row.scores is None else "measured"
-        line: dict[str, object] = {"row": row.label, "published": row.published, "status": status, "model": row.name}
+        line: dict[str, object] = {
+            "row": row.label,
+            "sees": row.sees,
+            "published": row.published,
+            "status": status,
+            "model": row.name,
+        }
         line |= {"data": params.data.source, "experiment": params.experiment, "version": __version__}
         if row.scores is not None:
             first = row.scores.iloc[0]

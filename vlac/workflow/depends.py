@@ -33,8 +33,8 @@ UNUSED = {
     "train": AFTER_TRAINING,
     "trial": (*AFTER_TRAINING, "state", "load_state"),
     "probe": AFTER_TRAINING,
-    "evaluate": ("label", "protocol", "draw"),
-    "figures": ("clusterings", "protocol"),
+    "evaluate": ("label", "sees", "protocol", "draw"),
+    "figures": ("clusterings", "sees", "protocol"),
     "table": ("fit", "encode", "state", "load_state", "clusterings", "draw"),
 }
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""

@@ -143,6 +143,10 @@ class Method(vlac.Method):
     def label(self) -> str:
         return super().label().replace("VLAC", "VLAC+")
 
+    @property
+    def sees(self) -> str:
+        return "pretext"
+
     def protocol(self) -> list[str]:
         pretext = self.settings.pretext
         moved = f"shifted by up to {pretext.shift:g} px" if pretext.shift else ""
