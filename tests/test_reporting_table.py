@@ -105,7 +105,7 @@ def test_the_order_of_models_in_the_file_says_nothing(tmp_path, shipped):
     for order in (models, dict(sorted(models.items(), reverse=True))):
         params = changed(shipped, models=order)
         report(tmp_path, params, [0.4, 0.5])
-        written.append([(tmp_path / "reports" / f"table1.{end}").read_bytes() for end in ("md", "csv")])
+        written.append([(tmp_path / "reports" / f"table1.{end}").read_bytes() for end in ("md", "csv", "png")])
     assert written[0] == written[1]
 
 

@@ -14,6 +14,7 @@ from vlac.files import write_text
 from vlac.methods import kinds
 from vlac.methods.base import Method
 from vlac.params.schema import Params
+from vlac.reporting.bars import draw_bars
 from vlac.reporting.comparisons import differences_of_rows, rungs_against_factors
 from vlac.reporting.markdown import aligned, mean_std, page, paragraph
 from vlac.reporting.notes import measures, notes
@@ -33,7 +34,7 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
-    """Write reports/table1.md, .html and .csv in `root`; return the scores, a row per seed, by model."""
+    """Write reports/table1.md, .html, .csv and .png in `root`; return the scores, a row per seed, by model."""
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv") for name in names}
@@ -60,6 +61,8 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
     write_text(root / "reports/table1.html", page("Table 1: test set cluster accuracy", *table))
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
+    title = f"Clusters named by digit: {datasets()[params.data.source].title}"
+    draw_bars(_bars(rows), float(scores[names[0]]["chance"].iloc[0]), title, root / "reports/table1.png")
     return scores
 
 
@@ -128,6 +131,16 @@ def _main_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
             line += [str(len(row.scores))]
         lines.append(line)
     return ["Model", "Sees", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines
+
+
+def _bars(rows: list[Row]) -> pd.DataFrame:
+    """Return what the picture of the table shows."""
+    shown = []
+    for row in rows:
+        acc = pd.Series(dtype=float) if row.scores is None else row.scores["acc"]
+        published = float(row.published.split()[0]) if row.published else None
+        shown.append((row.label, row.sees, published, acc.mean(), acc.std()))
+    return pd.DataFrame(shown, columns=["label", "sees", "published", "mean", "std"])
 
 
 def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:

@@ -161,7 +161,7 @@ STAGES: dict[str, Stage] = {
             name="table",
             inputs=(SOURCE, made("rung"), made("evaluate/{every_model}/{every_seed}")),
             outputs=(
-                *(f"reports/table1.{suffix}" for suffix in ("md", "html", "csv")),
+                *(f"reports/table1.{suffix}" for suffix in ("md", "html", "csv", "png")),
                 "reports/metrics",
                 "reports/plots",
             ),

@@ -41,6 +41,7 @@ rule table:
         table="reports/table1.md",
         html=report("reports/table1.html", category="Table 1", caption="../report/table.rst"),
         csv=report("reports/table1.csv", category="Table 1"),
+        png=report("reports/table1.png", category="Table 1"),
         metrics=directory("reports/metrics"),
         plots=directory("reports/plots"),
         manifest=f"results/{EXPERIMENT}/table/manifest.json",
