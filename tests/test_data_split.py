@@ -61,7 +61,7 @@ def test_inconsistent_splits_are_refused() -> None:
     wrong = [
         (split.images.astype(np.float32), split.labels, digit, values, "uint8"),
         (split.images[:, :16], split.labels, digit, values, "32, 32, 3"),
-        (split.images, split.labels, {}, {}, '"digit" must be there'),
+        (split.images, split.labels, {}, {}, '"class" must be there'),
         (split.images, split.labels, digit, {}, "must have names"),
         (split.images, split.labels, digit, {"digit": ("0", "1")}, "each below 2"),
         (split.images[:3], split.labels, digit, values, r"uint8 of shape \(3,\)"),

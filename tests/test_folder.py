@@ -12,10 +12,10 @@ from PIL import Image
 from tiny import tiny_images
 
 from vlac.cli import main
+from vlac.data.pictures import Pictures, read_folder, read_picture
 from vlac.errors import VlacError
 from vlac.folder import cluster as module
 from vlac.folder.page import page
-from vlac.folder.read import Pictures, read_folder, read_picture
 from vlac.training.trainer import Trainer
 
 RED = (200, 30, 40)

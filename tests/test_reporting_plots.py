@@ -16,7 +16,7 @@ def scores(*accuracies: float) -> pd.DataFrame:
 
 
 def test_measures_and_points(tmp_path):
-    params, one = tiny_params(), [{"cluster": 0, "mapped": 4, "digit": 4, "images": 30}]
+    params, one = tiny_params(), [{"cluster": 0, "mapped": 4, "class": 4, "images": 30}]
     given = {"vlac": scores(0.5, 0.7), "kmeans": scores(0.25)}
     for model, rows in given.items():
         for seed in rows["seed"]:

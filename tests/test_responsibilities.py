@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from tiny import MIXED, bound_of, lively_ladder, tiny_input, tiny_spec
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
@@ -51,10 +50,9 @@ def test_no_other_q_has_a_higher_bound():
             assert (mean_field >= best.mean(0) - 4 * error).all()
 
 
-@pytest.mark.parametrize("covariance", ["full", "diagonal"])
-def test_a_distilled_network_learns_the_responsibilities_and_nothing_else_moves(covariance):
+def test_a_distilled_network_learns_the_responsibilities_and_nothing_else_moves():
     """Taught at many samples of z, pi(x) approaches the mean of p(y given z) over q(z given x)."""
-    model = lively_ladder(tiny_spec({3: 3}, q_y="distilled", covariance=covariance)).train()
+    model = lively_ladder(tiny_spec({3: 3}, q_y="distilled", covariance="full")).train()
     x, generator = tiny_input(8), torch.Generator().manual_seed(0)
     network = list(model.head(3).cluster.parameters())
     optimiser = torch.optim.Adam(network, lr=0.1)

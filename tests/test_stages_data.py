@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from vlac.datasets.svhn import ENVIRONMENT
+from vlac.datasets.base import ENVIRONMENT
 from vlac.errors import VlacError
 from vlac.params.load import load_params
 from vlac.params.schema import Params

@@ -69,7 +69,7 @@ def test_a_method_is_trained_scored_and_drawn(model, project):
     assert scores["rung"].item() == (1 if model == "kmeans" else 3)
     confusion = pd.read_csv(job.output("confusion.csv"))
     assert confusion["images"].sum() == 30
-    right = confusion.loc[confusion["mapped"] == confusion["digit"], "images"].sum()
+    right = confusion.loc[confusion["mapped"] == confusion["class"], "images"].sum()
     assert right / 30 == pytest.approx(scores["acc"].item(), abs=1e-6)
     assert set(factors["measure"]) == ({"nmi"} if model == "kmeans" else {"nmi", "knn", "chance"})
 

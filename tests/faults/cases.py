@@ -308,7 +308,7 @@ def _checkpoint(copy: Copy, chance: random.Random) -> Path:
 
 FIRSTS = (*RUNS, "training")
 KINDS: dict[str, list[tuple[str, Case]]] = {
-    "kills": [(f"kills {number}", kills) for number in range(60)],
+    "kills": [(f"kills {number}", kills) for number in range(24)],
     "races": [
         *((f"{second} beside {first}", partial(beside, first, second)) for first in FIRSTS for second in FIRSTS),
         *((f"{other} after a killed {engine}", partial(outlived, engine, other)) for engine in RUNS for other in RUNS),
@@ -324,5 +324,5 @@ KINDS: dict[str, list[tuple[str, Case]]] = {
     "store": [
         (what, partial(store, what)) for what in ("locked", "deleted", "damaged", "cut", "server away", "server broken")
     ],
-    "damage": [(f"damage {number}", damage) for number in range(60)],
+    "damage": [(f"damage {number}", damage) for number in range(24)],
 }

@@ -1,4 +1,4 @@
-"""One split of a digit data set: images, labels, and the true factors behind each image."""
+"""One split of a data set: images, labels, and the true factors behind each image."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,29 +11,34 @@ from vlac.files import atomic
 DIGITS = tuple(str(digit) for digit in range(10))
 IMAGE_SHAPE = (32, 32, 3)
 
+TARGETS = ("digit", "class")
+"""The factors that may be the labels: the digit, or the class of pictures in general."""
+
 HOLDOUT_SEED = 0
 """Of the permutation that chooses the hold-out; fixed, so that every model and seed is judged on the same images."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their digit labels and known factors.
+    """Images with their labels and known factors.
 
     Raises VlacError if an array has another shape or dtype, or a value lies outside its names.
     """
 
     images: np.ndarray  # uint8 (N, 32, 32, 3), RGB, rows from the top
-    labels: np.ndarray  # uint8 (N,), the digit 0..9
-    factors: dict[str, np.ndarray]  # uint8 (N,) by name, an index into `factor_values`; "digit" equals `labels`
+    labels: np.ndarray  # uint8 (N,), the digit 0..9 or another class
+    factors: dict[str, np.ndarray]  # uint8 (N,) by name, an index into `factor_values`; `target` equals `labels`
     factor_values: dict[str, tuple[str, ...]]  # the names of each factor's values, in index order
 
     def __post_init__(self) -> None:
         images, count = self.images, len(self)
         if images.dtype != np.uint8 or images.shape != (count, *IMAGE_SHAPE):
             raise VlacError(f"Images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} {images.shape}.")
-        same = np.array_equal(self.factors.get("digit", ()), self.labels)
+        same = np.array_equal(self.factors.get(self.target, ()), self.labels)
         if self.factors.keys() != self.factor_values.keys() or not same:
-            raise VlacError('All factors must have names for their values, and "digit" must be there: the labels.')
+            raise VlacError(
+                'All factors must have names for their values, and "digit" or "class" must be there: the labels.'
+            )
         for name, index in self.factors.items():
             values = len(self.factor_values[name])
             if index.dtype != np.uint8 or index.shape != (count,) or (index >= values).any():
@@ -42,6 +47,21 @@ class Split:
     def __len__(self) -> int:
         """Return the number of images N."""
         return len(self.images)
+
+    @property
+    def target(self) -> str:
+        """The factor that the labels are."""
+        return next((name for name in TARGETS if name in self.factors), "")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the labels, in their order."""
+        return self.factor_values[self.target]
+
+    def part(self, chosen: np.ndarray) -> "Split":
+        """Return some of the images, by their indices."""
+        factors = {name: index[chosen] for name, index in self.factors.items()}
+        return Split(self.images[chosen], self.labels[chosen], factors, self.factor_values)
 
     def save(self, path: Path) -> None:
         """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes."""
@@ -63,7 +83,8 @@ class Split:
             names = [key.removeprefix("factor_") for key in arrays if key.startswith("factor_")]
             factors = {name: arrays[f"factor_{name}"] for name in names}
             values = {name: tuple(arrays[f"values_{name}"].tolist()) for name in names}
-            return cls(arrays["images"], factors["digit"], factors, values)
+            target = next(name for name in TARGETS if name in factors)
+            return cls(arrays["images"], factors[target], factors, values)
         except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
             raise VlacError(
                 one_line(f"{path} is damaged or is no data file of vlac ({type(error).__name__}: {error})."),
@@ -71,9 +92,11 @@ class Split:
             ) from None
 
 
-def from_labels(images: np.ndarray, labels: np.ndarray) -> Split:
-    """Return a split whose one known factor is the digit, as for SVHN."""
-    return Split(images, labels, {"digit": labels}, {"digit": DIGITS})
+def from_labels(
+    images: np.ndarray, labels: np.ndarray, target: str = "digit", classes: tuple[str, ...] = DIGITS
+) -> Split:
+    """Return a split whose one known factor is the digit, as for SVHN, or the class."""
+    return Split(images, labels, {target: labels}, {target: classes})
 
 
 def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:

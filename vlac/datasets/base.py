@@ -17,6 +17,9 @@ from vlac.files import read_json, sha256
 if TYPE_CHECKING:
     from vlac.data.split import Split
 
+ENVIRONMENT = "VLAC_DATA"
+"""The environment variable that takes the place of `data.path`."""
+
 
 @dataclass(frozen=True)
 class File:

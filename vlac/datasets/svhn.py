@@ -11,9 +11,6 @@ from vlac.datasets import base
 if TYPE_CHECKING:
     from vlac.data.split import Split
 
-ENVIRONMENT = "VLAC_DATA"
-"""The environment variable that takes the place of `data.path`."""
-
 
 class Dataset(base.Dataset):
     """`data.train_split` says which files to train on, `data.path` where they are if not on the official page."""
@@ -28,7 +25,7 @@ class Dataset(base.Dataset):
         from vlac.data.svhn import OFFICIAL, locate, read_mat
 
         splits = [*self.data.train_split.split("+"), "test"]
-        paths = locate(os.environ.get(ENVIRONMENT) or self.data.path, splits, self.folder)
+        paths = locate(os.environ.get(base.ENVIRONMENT) or self.data.path, splits, self.folder)
         return [
             base.File.of(split, path, len(read_mat(path)[1]), pooch.file_hash(path, alg="md5") == OFFICIAL[split])
             for split, path in paths.items()

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from vlac import __version__
+from vlac.data.pictures import files_of, read_folder, read_in_parts
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
 from vlac.evaluation import metrics
 from vlac.files import atomic, read_json, write_bytes, write_json, write_text
 from vlac.folder.page import page
-from vlac.folder.read import files_of, read_folder, read_in_parts
 from vlac.methods.base import Codes
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from vlac.data.pictures import SIDE, Pictures
 from vlac.estimator import VLAC
-from vlac.folder.read import SIDE, Pictures
 
 SHOWN = 4000
 """Most pictures on the page: more make it slow to open."""

@@ -59,7 +59,8 @@ class Data(Section):
     source: str
     """A module of `vlac/datasets/`."""
     path: str | None
-    """SVHN: a folder with the .mat files, or a mirror's address; `VLAC_DATA` overrides it."""
+    """SVHN: a folder with the .mat files, or a mirror's address. Folder: one with pictures in `train/CLASS/` and
+    `test/CLASS/`. `VLAC_DATA` overrides it."""
     train_split: Literal["train", "extra", "train+extra"]
     """SVHN: which images train."""
     holdout: Positive

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from vlac.data.split import TARGETS
 from vlac.evaluation.differences import PARTITIONS, differences, least_p
 from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, number, paragraph
@@ -60,12 +61,12 @@ def _p(value: float) -> str:
 
 def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
     """Return the section as Markdown, a table per model, from `labels` and factors.csv by the name of the model."""
-    several = any(table["factor"].nunique() > 1 for table in factors.values())
+    names = sorted({name for table in factors.values() for name in table["factor"]})
     known = (
         "The true factors of every image are known, so the claim that each rung clusters by another aspect can be "
         "measured."
-        if several
-        else "The one factor that is known of every image is its digit."
+        if len(names) > 1
+        else f"The one factor that is known of every image is its {names[0]}."
     )
     text = (
         f"{known} Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest training "
@@ -81,7 +82,7 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
 
 
 def _matrix(factors: pd.DataFrame) -> str:
-    names = sorted(factors["factor"].unique(), key=lambda name: (name != "digit", name))
+    names = sorted(factors["factor"].unique(), key=lambda name: (name not in TARGETS, name))
     # Rounded as printed: of two rungs that look equal both are marked as best, or neither.
     means = factors.pivot_table("value", ["measure", "rung"], "factor")[names].round(3)
     of = {str(measure): table.droplevel("measure") for measure, table in means.groupby("measure")}

@@ -31,7 +31,7 @@ def measures(params: Params) -> str:
         "the *training* images: the headline. **ACC, test map**: it is fitted on the labels of the scored test images "
         "themselves, the paper's habit.",
         "**Hungarian**: at most one cluster per class, so the images of all other clusters count as wrong; low by "
-        "construction where clusters outnumber the 10 classes. **NMI**: mutual information over the arithmetic mean of "
+        "construction where clusters outnumber the classes. **NMI**: mutual information over the arithmetic mean of "
         "the entropies. **ARI**: Rand index adjusted for chance. **In use**: clusters with at least one test image.",
     ]
     return "\n".join(map(bullet, items))

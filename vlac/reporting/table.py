@@ -61,7 +61,7 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
     write_text(root / "reports/table1.html", page("Table 1: test set cluster accuracy", *table))
     write_csv(root / "reports/table1.csv", _tidy(params, rows))
-    title = f"Clusters named by digit: {datasets()[params.data.source].title}"
+    title = f"Clusters named by class: {datasets()[params.data.source].title}"
     draw_bars(_bars(rows), float(scores[names[0]]["chance"].iloc[0]), title, root / "reports/table1.png")
     return scores
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlac.data.split import DIGITS, Split, from_labels, hold_out
+from vlac.data.split import Split, hold_out
 from vlac.errors import DivergedError
 from vlac.evaluation.metrics import accuracy, chance, clusters_in_use, majority_mapping, nmi
 from vlac.evaluation.probing import MEASURES, OF_CLUSTERS, best_rung, probe_codes
@@ -39,8 +39,7 @@ def trial(job: Job, params: TrialParams, origin: Origin, view: "Training") -> No
     history: list[base.Row] = []
     try:
         learn(method, train.images[fit], job, origin, view, history)
-        on_fit, on_held = (from_labels(train.images[part], train.labels[part]) for part in (fit, held))
-        failed, scores = 0, _scores(method, on_fit, on_held, params, job.seed)
+        failed, scores = 0, _scores(method, train.part(fit), train.part(held), params, job.seed)
     except DivergedError as error:
         log.warning("%s This trial counts as failed.", error.message)
         failed, scores = len(history) + 1, [{}]
@@ -64,7 +63,7 @@ def _scores(method: base.Method, fit: Split, held: Split, params: TrialParams, s
             row |= probe_codes(on_fit.mean[rung], fit.labels, on_held.mean[rung], held.labels, **probe)
         if rung in on_fit.y:
             y, K = on_held.y[rung], method.K[rung]
-            mapping = majority_mapping(on_fit.y[rung], fit.labels, K, len(DIGITS))
+            mapping = majority_mapping(on_fit.y[rung], fit.labels, K, len(fit.classes))
             row["y_purity"], row["y_nmi"] = accuracy(y, held.labels, mapping), nmi(y, held.labels)
             row["clusters_in_use"] = clusters_in_use(y)
         rows.append(row)

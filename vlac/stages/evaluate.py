@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vlac.data.split import DIGITS, Split
+from vlac.data.split import Split
 from vlac.evaluation.factors import rung_factor_matrix
 from vlac.evaluation.metrics import SHOWN, Clustering, contingency, majority_mapping, score
 from vlac.models.load import load_method
@@ -24,7 +24,7 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
     train, test = map(Split.load, images)
     method = load_method(trained.with_name("model.pt"), params)
     on_train, on_test = method.encode(train.images), method.encode(test.images)
-    rung, T = method.main_rung, len(DIGITS)
+    rung, T = method.main_rung, len(train.classes)
     own = Clustering(on_train.y[rung], train.labels, on_test.y[rung], test.labels, method.K[rung], T)
     row = {"seed": job.seed, "rung": rung} | score(own)
     further = method.clusterings(on_train, on_test, job.seed, params.evaluation.fit_limit)
@@ -44,8 +44,8 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
 
 
 def confusion(own: Clustering) -> list[dict[str, int]]:
-    """Return the test images of every cluster and digit, and the digit that the training labels give the cluster."""
+    """Return the test images of every cluster and class, and the class that the training labels give the cluster."""
     mapped = majority_mapping(own.y_train, own.t_train, own.K, own.T)
     counts = contingency(own.y_test, own.t_test, own.K, own.T)
     pairs = np.ndindex(counts.shape)
-    return [{"cluster": y, "mapped": int(mapped[y]), "digit": t, "images": int(counts[y, t])} for y, t in pairs]
+    return [{"cluster": y, "mapped": int(mapped[y]), "class": t, "images": int(counts[y, t])} for y, t in pairs]
