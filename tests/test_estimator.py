@@ -14,7 +14,9 @@ from sklearn.utils import estimator_checks
 from tiny import tiny_images, tiny_method
 
 from vlac import VLAC
+from vlac.data.digits import render
 from vlac.errors import VlacError
+from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.models.load import save_method
 from vlac.params.load import load_params
 
@@ -54,6 +56,15 @@ def test_its_settings_are_those_of_the_default_experiment() -> None:
     for section in ("network", "likelihood", "mixture", "objective", "training"):
         assert getattr(ours, section) == getattr(digits, section)
     assert ours.models["vlac"] == digits.models["vlac_2layer"]
+
+
+def test_shipped_weights_are_small_and_find_digits() -> None:
+    digits = render(500, seed=99)
+    for name in ("digits", "svhn"):
+        assert (ROOT / f"vlac/weights/{name}.pt").stat().st_size < 2_000_000
+        y = VLAC.load(name).predict(digits.images)
+        found = accuracy(y, digits.labels, majority_mapping(y, digits.labels, 50, 10))
+        assert found > (0.8 if name == "digits" else 0.3)
 
 
 def test_what_it_says_of_images(model: VLAC) -> None:

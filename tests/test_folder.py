@@ -16,7 +16,7 @@ from vlac.data.pictures import Pictures, read_folder, read_picture
 from vlac.errors import VlacError
 from vlac.folder import cluster as module
 from vlac.folder.page import page
-from vlac.training.trainer import Trainer
+from vlac.training.epochs import Epochs
 
 RED = (200, 30, 40)
 
@@ -154,7 +154,7 @@ def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
 
 
 def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(trainer: Trainer, row: dict[str, float]) -> None:
+    def interrupt(epochs: Epochs, row: dict[str, float]) -> None:
         if row["epoch"] == 3:
             raise KeyboardInterrupt
 
@@ -163,7 +163,7 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(module, "_rate", lambda model, images: next(rates))  # 5 epochs, and 45
     module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05)
     with monkeypatch.context() as patch:
-        patch.setattr("vlac.training.trainer.Trainer._refuse_non_finite", interrupt)
+        patch.setattr("vlac.training.epochs.Epochs._refuse_non_finite", interrupt)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)

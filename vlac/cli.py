@@ -121,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     clustering.add_argument("--threads", type=int, default=1, help="of the CPU, default 1")
     clustering.add_argument("--labels", choices=["subfolders"], help="score against the folders' names")
     assigning = add("assign", _assign)
-    assigning.add_argument("model_file", type=Path, metavar="MODEL", help="model.pt of `cluster`")
+    assigning.add_argument(
+        "model_file", type=Path, metavar="MODEL", help="model.pt of `cluster`, or svhn or digits, which come with vlac"
+    )
     assigning.add_argument("folder", type=Path, help="pictures, at any depth")
     assigning.add_argument("--out", type=Path, required=True, help="a .csv file")
     for command in (clustering, assigning):

@@ -32,6 +32,9 @@ BATCH = 5000
 """Images that are turned into codes at a time, whose results alone are kept."""
 
 
+WEIGHTS = Path(__file__).parent / "weights"
+"""Trained models that come with vlac."""
+
 UNUSED = {
     "experiment": "estimator",
     "data": {
@@ -167,10 +170,16 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def load(cls, path: str | Path, device: str = "auto", threads: int = 1) -> VLAC:
         """Return the model of a file by `save`, or of a VLAC's model.pt, ready to predict; it has no labels_.
 
+        Args:
+            path: the file, or the name of weights that come with vlac: "digits" or "svhn".
+            device, threads: where it predicts.
+
         Raises:
             VlacError: the file is missing, damaged or of another kind.
         """
         new = cls(device=device, threads=threads)
+        shipped = WEIGHTS / f"{path}.pt"
+        path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(path).exists() else path
         method = load_method(Path(path), new._params())
         if not isinstance(method, of_ladder.Method):
             raise VlacError(f"{path} is no VLAC, but a {method.settings.kind}.", "Load it with vlac.models.load.")
