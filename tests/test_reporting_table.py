@@ -74,8 +74,8 @@ def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path, shipped):
     assert len(table) == 6
     assert table.loc[PAPER[0], "acc_std"] == pytest.approx(0.1 / math.sqrt(2), rel=1e-5)
     assert table.loc[PAPER[2], "acc_mean"] == pytest.approx(0.305)
-    assert table.loc["DEC [29]", "status"] == "quoted"
-    assert math.isnan(table.loc["DEC [29]", "acc_mean"])
+    assert table.loc["DEC [29], K = 10", "status"] == "quoted"
+    assert math.isnan(table.loc["DEC [29], K = 10", "acc_mean"])
     assert "ddof = 1) over seeds 0 and 1" in text
     assert "There are 2 seeds per row. That says little" in text
     assert "cannot give a p below 0.333" in text
