@@ -1,4 +1,4 @@
-"""The contract of a method, kept by every kind; and what a ladder's codes and the centres of k-means are."""
+"""The contract of a method, kept by every kind; what codes of a ladder, centres of k-means and answers of a GMM are."""
 
 import subprocess
 import sys
@@ -6,10 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from tiny import SETTINGS, lively_ladder, tiny_images, tiny_input, tiny_job, tiny_method, tiny_params
 
 from vlac.errors import VlacError
+from vlac.features import compute
 from vlac.methods import kinds
 from vlac.methods.base import AFTER_TRAINING, Method
 from vlac.models import method as ladder_method
@@ -92,14 +95,29 @@ def test_codes_of_a_ladder_are_those_of_a_direct_pass(monkeypatch):
     np.testing.assert_allclose(method.encode(IMAGES[:20][::-1].copy()).mean[3][::-1], codes.mean[3], atol=1e-4)
 
 
-def test_k_means_is_that_of_scikit_learn():
-    pixels = IMAGES.reshape(64, -1).astype(np.float32) / 255
-    method = tiny_method("kmeans")
+@pytest.mark.parametrize("features", ["pixels", "gist"])
+def test_k_means_is_that_of_scikit_learn(features):
+    method = tiny_method("kmeans", features=features)
     assert method.fit(IMAGES, 5, tiny_job("unused")) == []
-    truth = KMeans(3, n_init=1, random_state=5).fit(pixels)
+    truth = KMeans(3, n_init=1, random_state=5).fit(compute(IMAGES, features))
     np.testing.assert_allclose(method.centres, truth.cluster_centers_, atol=1e-5)
     np.testing.assert_array_equal(method.encode(IMAGES).y[1], truth.labels_)
     with pytest.raises(ValueError, match="cannot reshape"):
-        method.load_state({"centres": torch.zeros(4, 3072)})
+        method.load_state({"centres": torch.zeros(4, method.centres.shape[1])})
     with pytest.raises(VlacError, match="K is 3, but there are only 2 training images"):
         method.fit(IMAGES[:2], 0, tiny_job("unused"))
+
+
+def test_a_gmm_answers_by_bayes_rule_of_its_gaussians():
+    method = tiny_method("gmm")
+    method.fit(IMAGES, 5, tiny_job("unused"))
+    ours = method.project(compute(IMAGES, "gist"))
+    np.testing.assert_allclose(ours, PCA(4, random_state=5).fit_transform(compute(IMAGES, "gist")), atol=1e-5)
+    mixture = method.mixture
+    of_k = [multivariate_normal(*each).pdf(ours) for each in zip(mixture.means_, mixture.covariances_, strict=True)]
+    joint = mixture.weights_ * np.stack(of_k, 1)
+    codes = method.encode(IMAGES)
+    np.testing.assert_allclose(codes.q[1], joint / joint.sum(1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(codes.y[1], joint.argmax(1))
+    with pytest.raises(VlacError, match="K or size is 4, but there are only 3 training images"):
+        method.fit(IMAGES[:3], 0, tiny_job("unused"))

@@ -170,7 +170,9 @@ def test_further_clusterings_have_rows_below_their_method_s(tmp_path, shipped):
 
 
 def test_a_method_without_codes_has_the_nmi_of_its_clusters(tmp_path, shipped):
-    params = changed(shipped, models=shipped.model_dump()["models"] | {"pixels": {"kind": "kmeans", "K": 50}})
+    params = changed(
+        shipped, models=shipped.model_dump()["models"] | {"pixels": {"kind": "kmeans", "K": 50, "features": "pixels"}}
+    )
     lay_out(tmp_path, params, {name: [0.4, 0.5] for name in params.models})
     for seed in (0, 1):
         folder = tmp_path / f"results/digits/evaluate/pixels/{seed}"

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = (ROOT / "presets/searches/tiny.yaml").read_text()
 OTHERS = """
   - {name: plain, hypothesis: h, prediction: p, model: {kind: vlae}, set: {}}
-  - {name: pixels, hypothesis: h, prediction: p, model: {kind: kmeans, K: 9}, set: {}}
+  - {name: pixels, hypothesis: h, prediction: p, model: {kind: kmeans, K: 9, features: pixels}, set: {}}
 """
 NAN = math.nan
 

@@ -16,7 +16,10 @@ Asked = dict[str, dict[str, str]]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     made = Project.make(tmp_path)
-    made.change("models", to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}, "pixels": {"kind": "kmeans", "K": 9}})
+    made.change(
+        "models",
+        to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}, "pixels": {"kind": "kmeans", "K": 9, "features": "pixels"}},
+    )
     made.change("training", "threads", to=3)
     for rules in (tmp_path / "workflow/rules").glob("*.smk"):  # in the place of a message a dry run shows the resources
         rules.write_text(re.sub(r"    message:\n.*\n", "", rules.read_text()))

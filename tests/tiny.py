@@ -31,7 +31,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "vlac": {"K": [1, 2, 3, 1]},
     "gmdgm": {"K": 3, "z": 2},
     "vlae": {},
-    "kmeans": {"K": 3},
+    "kmeans": {"K": 3, "features": "pixels"},
+    "gmm": {"K": 3, "features": "gist", "size": 4},
     "vlac_plus": {"K": [1, 2, 3, 1], "pretext": PRETEXT},
 }
 """Small settings of every kind."""
@@ -55,10 +56,10 @@ def tiny_params(scale: float = 1.0, **training: Any) -> Params:
     return Params.model_validate(tiny_values(**training) | {"likelihood": {"form": "gaussian", "scale": scale}})
 
 
-def tiny_method(kind: str = "vlac", params: Params | None = None) -> Method:
-    """Return an untrained method of small settings, around rung 3."""
+def tiny_method(kind: str = "vlac", params: Params | None = None, **settings: Any) -> Method:
+    """Return an untrained method of small settings, of which keywords change single ones, around rung 3."""
     method = kinds()[kind]
-    return method(method.Settings(kind=kind, **SETTINGS[kind]), params or tiny_params(), 3)
+    return method(method.Settings(kind=kind, **(SETTINGS[kind] | settings)), params or tiny_params(), 3)
 
 
 def tiny_job(path: Path, identity: dict[str, str] = IDENTITY, **told: Any) -> Job:

@@ -16,14 +16,14 @@ SIZE: dict[Sees, int] = {"pixels": 32 * 32 * 3, "gist": 960}
 TITLE: dict[Sees, str] = {"pixels": "pixels", "gist": "GIST"}
 """What a label calls them."""
 
-PROTOCOL: dict[Sees, str] = {
-    "pixels": "Pixels in [0, 1].",
+DESCRIPTION: dict[Sees, str] = {
+    "pixels": "pixels in [0, 1]",
     "gist": (
-        "GIST: colour GIST of 960 numbers (Oliva and Torralba, 2001; as lear_gist: 3 scales of 8, 8 and 4 "
-        "orientations, 4 x 4 blocks, 3 channels)."
+        "colour GIST of 960 numbers (Oliva and Torralba, 2001; as lear_gist: 3 scales of 8, 8 and 4 orientations, "
+        "4 x 4 blocks, 3 channels)"
     ),
 }
-"""What they are, in a sentence for the table's notes."""
+"""What they are, for the table's notes."""
 
 
 def compute(images: np.ndarray, sees: Sees) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""A mixture of Gaussians on principal components of the pixels or of GIST: clusters of unequal shape and size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from vlac.errors import VlacError
+from vlac.features import DESCRIPTION, SIZE, TITLE, Sees, compute
+from vlac.methods import base
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sklearn.mixture import GaussianMixture
+
+PARTS = ("weights_", "means_", "precisions_cholesky_")
+"""What scikit-learn's mixture answers from."""
+
+
+class Settings(base.Settings):
+    """K Gaussians in a space of few dimensions."""
+
+    kind: Literal["gmm"]
+    K: Annotated[int, Field(ge=2, le=1000)]
+    """Clusters."""
+    features: Sees
+    """What is clustered: `pixels`, or `gist`, colour GIST."""
+    size: Annotated[int, Field(ge=1, le=SIZE["gist"])]
+    """Principal components of the features that the mixture is fitted to."""
+
+
+class Method(base.Method):
+    """A projection, float32 (size of the features, size) with an offset, and a mixture of full covariances."""
+
+    Settings: ClassVar[type[base.Settings]] = Settings
+
+    mixture: GaussianMixture
+
+    @property
+    def K(self) -> dict[int, int]:
+        return {1: self.settings.K}
+
+    @property
+    def sees(self) -> str:
+        return TITLE[self.settings.features]
+
+    def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
+        """Fit the projection, then the mixture by EM from one k-means start."""
+        from sklearn.decomposition import PCA
+        from sklearn.mixture import GaussianMixture
+
+        if len(images) < (least := max(self.settings.K, self.settings.size)):
+            raise VlacError(
+                f"K or size is {least}, but there are only {len(images)} training images.", "Lower both to that number."
+            )
+        features = compute(images, self.settings.features)
+        pca = PCA(self.settings.size, random_state=seed).fit(features)
+        self.axes, self.offset = pca.components_.T, pca.mean_ @ pca.components_.T
+        self.mixture = GaussianMixture(self.settings.K, random_state=seed).fit(self.project(features))
+        return []
+
+    def project(self, features: np.ndarray) -> np.ndarray:
+        """Return the principal components, float (N, size), of features, float32 (N, size of the features)."""
+        return features @ self.axes - self.offset
+
+    def encode(self, images: np.ndarray) -> base.Codes:
+        """Return the most probable Gaussian of every image, and the probabilities of all."""
+        q = self.mixture.predict_proba(self.project(compute(images, self.settings.features)))
+        return base.Codes({1: q.argmax(1)}, {1: q.astype("float32")})
+
+    def state(self) -> dict[str, Any]:
+        import torch
+
+        parts = {name: getattr(self.mixture, name) for name in PARTS} | {"axes": self.axes, "offset": self.offset}
+        return {name: torch.from_numpy(value.copy()) for name, value in parts.items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        from sklearn.mixture import GaussianMixture
+
+        K, size = self.settings.K, self.settings.size
+        self.axes = state["axes"].numpy().reshape(SIZE[self.settings.features], size)
+        self.offset = state["offset"].numpy().reshape(size)
+        self.mixture = GaussianMixture(K)
+        for name, shape in zip(PARTS, [(K,), (K, size), (K, size, size)], strict=True):
+            setattr(self.mixture, name, state[name].numpy().reshape(shape))
+
+    def label(self) -> str:
+        return f"GMM on {self.sees}, K = {self.settings.K}"
+
+    def protocol(self) -> list[str]:
+        how = "GMM (full covariances, EM from one k-means start, at most 100 steps) of all training images"
+        return [
+            f"{how}, on the first {self.settings.size} principal components of {DESCRIPTION[self.settings.features]}."
+        ]
