@@ -32,6 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gmdgm": {"K": 3, "z": 2},
     "vlae": {},
     "kmeans": {"K": 3, "features": "pixels"},
+    "imsat": {"K": 3, "features": "pixels", "hidden": 6, "epochs": 3, "batch": 16, "lr": 2e-3},
     "gmm": {"K": 3, "features": "gist", "size": 4},
     "vlac_plus": {"K": [1, 2, 3, 1], "pretext": PRETEXT},
 }
