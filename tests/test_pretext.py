@@ -14,7 +14,8 @@ from vlac.errors import VlacError
 from vlac.methods.vlac_plus import PretextSettings, learn
 from vlac.methods.vlac_plus.learn import PretextTrainer
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, mutual_information
-from vlac.methods.vlac_plus.pretext import TRANSFORMS, Clusters, Pretext, dihedral
+from vlac.methods.vlac_plus.pretext import Clusters, Pretext
+from vlac.models.dihedral import TRANSFORMS, dihedral
 from vlac.training.device import Device
 from vlac.training.schedule import Weights
 

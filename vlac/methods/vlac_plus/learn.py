@@ -17,7 +17,8 @@ from vlac.errors import DivergedError, VlacError
 from vlac.files import remove_leftovers
 from vlac.methods.vlac_plus import PretextSettings
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters
-from vlac.methods.vlac_plus.pretext import TRANSFORMS, Pretext, dihedral, normalise
+from vlac.methods.vlac_plus.pretext import Pretext
+from vlac.models.dihedral import normalise, turn
 from vlac.models.ladder import to_input
 from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
@@ -109,17 +110,14 @@ class PretextTrainer:
         self.network.train()
         batch, total = self.settings.batch, self.steps * self.settings.epochs
         order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
-        transform = torch.arange(batch, device=self.device.torch) * TRANSFORMS // batch
-        sizes = torch.bincount(transform, minlength=TRANSFORMS).tolist()
         loss_sum = torch.zeros((), device=self.device.torch)
         for step in range(self.steps):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.settings.lr * _cosine((epoch * self.steps + step) / total)
             x = self._vary(normalise(to_input(self.images[order[step * batch : (step + 1) * batch]])))
-            # Every batch holds all transforms in equal shares; which image meets which is left to the shuffle.
-            turned = torch.cat([dihedral(part, index) for index, part in enumerate(x.split(sizes))])
+            turned, transform = turn(x)
             with self.device.autocast():
-                answer = self.network(turned.contiguous(memory_format=torch.channels_last))
+                answer = self.network(turned)
             loss = F.cross_entropy(answer.float(), transform)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,9 +1,4 @@
-"""The pretext network of VLAC+: it predicts the dihedral transform of a picture, and so needs no labels.
-
-Its task is that of ACOL-GAR (Kilinc and Uysal, 2018): name the one of eight dihedral transforms (four turns, each plain
-or mirrored) that was applied to a per-image-normalised picture. To know how a digit is turned is to know which digit it
-is, while colour and lighting do not help.
-"""
+"""The pretext network of VLAC+, which learns the task of vlac/models/dihedral.py, and the features it sees by."""
 
 import hashlib
 
@@ -11,25 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlac.models.dihedral import TRANSFORMS, dihedral, normalise
 from vlac.models.networks.layers import Flatten, dense
 from vlac.models.networks.vlae import Block
-
-TRANSFORMS = 8
-
-
-def normalise(x: Tensor) -> Tensor:
-    """Return images, float (B, 3, 32, 32), each with mean 0 and standard deviation 1 over its pixels and channels."""
-    std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
-    # The small number avoids dividing by zero on flat images.
-    return (x - mean) / (std + 1e-3)
-
-
-def dihedral(x: Tensor, transform: int) -> Tensor:
-    """Return images, float (B, C, H, H), under transform 0..7 of the square: 0 leaves them, the eight are a group."""
-    if transform & 4:
-        x = x.transpose(2, 3)
-    flips = [axis for axis, bit in ((2, 1), (3, 2)) if transform & bit]
-    return x.flip(flips) if flips else x
 
 
 class Clusters(nn.Sequential):
