@@ -32,9 +32,10 @@ class Epochs:
     epochs: int
     images: int  # seen in an epoch
     advice: str  # what to do about a training that became NaN
+    enough: Callable[[Row], bool] = lambda row: False  # whether an epoch is the last one, before all are done
 
     def run(self, learn: Callable[[int], Row]) -> list[Row]:
-        """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.
+        """Train to the last epoch, or to one that is `enough`, and return the rows of all; resumed where possible.
 
         Args:
             learn: trains the given epoch, counted from 0, and returns its metrics.
@@ -51,20 +52,22 @@ class Epochs:
         self.job.resumed(list(history))
         saved = time.monotonic()
         unsaved: Checkpoint | None = None
+        done = len(history) == self.epochs or (bool(history) and self.enough(history[-1]))
         try:
             with (
                 self.device.stream(),
                 Progress(f"{self.job.name} seed {self.seed}", self.epochs, len(history)) as progress,
             ):
-                while len(history) < self.epochs:
+                while not done:
                     started = time.monotonic()
                     row = {"epoch": len(history) + 1} | learn(len(history))
                     self._refuse_non_finite(row)
                     history.append(row)
+                    done = len(history) == self.epochs or self.enough(row)
                     finished = time.monotonic()
                     states = self.network.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
                     unsaved = Checkpoint(identity, len(history), *deepcopy(states), list(history))
-                    if len(history) == self.epochs or finished - saved >= CHECKPOINT_SECONDS:
+                    if done or finished - saved >= CHECKPOINT_SECONDS:
                         unsaved.save(self.job.checkpoint)
                         unsaved, saved = None, time.monotonic()
                     progress.show(row, self.images, finished - started)
