@@ -18,6 +18,10 @@ PARTS = ("weights_", "means_", "precisions_cholesky_")
 """What scikit-learn's mixture answers from."""
 
 
+STEPS = 200
+"""Most steps of EM."""
+
+
 class Settings(base.Settings):
     """K Gaussians in a space of few dimensions."""
 
@@ -57,7 +61,7 @@ class Method(base.Method):
         features = compute(images, self.settings.features)
         pca = PCA(self.settings.size, random_state=seed).fit(features)
         self.axes, self.offset = pca.components_.T, pca.mean_ @ pca.components_.T
-        self.mixture = GaussianMixture(self.settings.K, random_state=seed).fit(self.project(features))
+        self.mixture = GaussianMixture(self.settings.K, max_iter=STEPS, random_state=seed).fit(self.project(features))
         return []
 
     def project(self, features: np.ndarray) -> np.ndarray:
@@ -89,7 +93,7 @@ class Method(base.Method):
         return f"GMM on {self.sees}, K = {self.settings.K}"
 
     def protocol(self) -> list[str]:
-        how = "GMM (full covariances, EM from one k-means start, at most 100 steps) of all training images"
+        how = f"GMM (full covariances, at most {STEPS} steps of EM from one k-means start) of all training images"
         return [
             f"{how}, on the first {self.settings.size} principal components of {DESCRIPTION[self.settings.features]}."
         ]

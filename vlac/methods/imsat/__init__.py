@@ -12,6 +12,7 @@ from vlac.params.section import LARGEST, Positive
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from vlac.methods.imsat.network import Network
 
@@ -60,6 +61,16 @@ class Method(base.Method):
 
         return Network(SIZE[self.settings.features], self.settings.hidden, self.settings.K)
 
+    def inputs(self, images: np.ndarray) -> Tensor:
+        """Return what the network sees, float (N, size): pixels in [-1, 1], as the authors scale them, or GIST.
+
+        The authors give no scale for GIST. VAT's fixed `XI` makes it matter, so GIST stays as lear_gist computes it.
+        """
+        import torch
+
+        features = torch.from_numpy(compute(images, self.settings.features))
+        return features * 2 - 1 if self.settings.features == "pixels" else features
+
     def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
         """Train a new network; raises what `Learner` and `Epochs.run` raise."""
         import torch
@@ -70,7 +81,7 @@ class Method(base.Method):
         keep_freed_memory()
         # In float32: the directions of VAT come from differences of probabilities that start out tiny.
         device = Device(settle_device(self.params.training.device, self.params.training.threads), bfloat16=False)
-        features = torch.from_numpy(compute(images, self.settings.features)).to(device.torch)
+        features = self.inputs(images).to(device.torch)
         torch.manual_seed(seed)
         self.network = self.build().to(device.torch)
         return Learner(self.network, features, self.settings, seed, device, job).run()
@@ -84,9 +95,8 @@ class Method(base.Method):
         # A stage that may not read the device, such as figures, stays on the CPU.
         device = settle_device(getattr(self.params.training, "device", "cpu"), self.params.training.threads)
         self.network.to(device).eval()
-        features = torch.from_numpy(compute(images, self.settings.features))
         with torch.no_grad():
-            q = torch.cat([self.network(part.to(device)).softmax(1).cpu() for part in features.split(BATCH)])
+            q = torch.cat([self.network(part.to(device)).softmax(1).cpu() for part in self.inputs(images).split(BATCH)])
         return base.Codes({1: q.argmax(1).numpy()}, {1: q.numpy()})
 
     def state(self) -> dict[str, Any]:

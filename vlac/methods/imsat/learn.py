@@ -32,9 +32,7 @@ class Learner:
                 "Use a smaller batch.",
             )
         self.network, self.settings, self.seed, self.device, self.job = network.train(), settings, seed, device, job
-        network.adapt(features)
-        self.x = network.standardise(features)
-        self.radii = radii(self.x)
+        self.x, self.radii = features, radii(features)
         self.generator = torch.Generator(device.torch).manual_seed(seed)
         self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, fused=True)
 
@@ -55,7 +53,7 @@ class Learner:
     def _update(self, chosen: Tensor) -> Tensor:
         """Train on a batch of images, given by their indices, and return the three terms of the objective."""
         x = self.x[chosen]
-        logits = self.network.logits(x)
+        logits = self.network(x)
         given_x, of_all = entropies(logits)
         fixed = logits.detach()
         direction = adversarial(self._quiet, x, fixed, self.generator)
@@ -66,4 +64,4 @@ class Learner:
         return torch.stack([smoothness, given_x, of_all]).detach()
 
     def _quiet(self, x: Tensor) -> Tensor:
-        return self.network.logits(x, count=False)
+        return self.network(x, count=False)
