@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlac.training.device import keep_freed_memory
+
 ORIENTATIONS = (8, 8, 4)
 """Filters by scale, from the finest."""
 
@@ -27,6 +29,7 @@ BATCH = 4
 
 def gist(images: np.ndarray) -> np.ndarray:
     """Return float32 (N, 960) of images, uint8 (N, 32, 32, 3): by channel, filter, column and row of blocks."""
+    keep_freed_memory()  # three times as fast
     found = np.empty((len(images), 3 * sum(ORIENTATIONS) * BLOCKS**2), np.float32)
     for start in range(0, len(images), BATCH):
         x = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2).float()
