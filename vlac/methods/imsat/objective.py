@@ -20,7 +20,7 @@ XI = 10.0
 """Length of the random change from which the direction of the adversarial one is found, in one power iteration."""
 
 NEIGHBOUR, ALPHA = 10, 0.25
-"""An image is changed by this share of its distance to the neighbour of this rank."""
+"""An image is changed by this share of its distance to the neighbour of this rank (the authors' script: the next)."""
 
 ROWS = 500
 
