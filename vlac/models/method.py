@@ -111,10 +111,9 @@ class LadderMethod(Method):
         import torch
 
         from vlac.models.ladder import to_input
-        from vlac.training.device import settle_device
+        from vlac.training.device import device_of_codes
 
-        # A stage that may not read the device, such as figures, stays on the CPU.
-        device = settle_device(getattr(self.params.training, "device", "cpu"), self.params.training.threads)
+        device = device_of_codes(self.params.training)
         self.model.to(device).eval()
         y, q, mean, features = defaultdict(list), defaultdict(list), defaultdict(list), []
         with torch.no_grad():

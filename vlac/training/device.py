@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -71,6 +72,11 @@ def settle_device(device: str, threads: int) -> torch.device:
             "Set it to auto or cpu in params.yaml, or install a CUDA build of torch.",
         )
     return torch.device("cuda" if cuda and device != "cpu" else "cpu")
+
+
+def device_of_codes(training: Any) -> torch.device:
+    """Pin the thread count and return where codes are computed: on the CPU where a stage may not read the device."""
+    return settle_device(getattr(training, "device", "cpu"), training.threads)
 
 
 def settle_precision(device: torch.device, precision: str) -> bool:

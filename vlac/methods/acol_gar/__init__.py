@@ -99,10 +99,9 @@ class Method(base.Method):
         import torch
 
         from vlac.models.ladder import to_input
-        from vlac.training.device import settle_device
+        from vlac.training.device import device_of_codes
 
-        # A stage that may not read the device, such as figures, stays on the CPU.
-        device = settle_device(getattr(self.params.training, "device", "cpu"), self.params.training.threads)
+        device = device_of_codes(self.params.training)
         self.network.to(device).eval()
         parts = (torch.from_numpy(images[start : start + ROWS]).to(device) for start in range(0, len(images), ROWS))
         with torch.no_grad():

@@ -88,10 +88,9 @@ class Method(base.Method):
         """Return the codes, q of Eq. (1) and the most probable clusters, in float32 whatever it was trained in."""
         import torch
 
-        from vlac.training.device import settle_device
+        from vlac.training.device import device_of_codes
 
-        # A stage that may not read the device, such as figures, stays on the CPU.
-        device = settle_device(getattr(self.params.training, "device", "cpu"), self.params.training.threads)
+        device = device_of_codes(self.params.training)
         self.network.to(device).eval()
         z, q = self.network.encode(torch.from_numpy(compute(images, self.settings.features)).to(device))
         return base.Codes({1: q.argmax(1).cpu().numpy()}, {1: q.cpu().numpy()}, {1: z.cpu().numpy()})

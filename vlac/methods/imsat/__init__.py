@@ -90,10 +90,9 @@ class Method(base.Method):
         """Return the most probable cluster of every image, and the probabilities of all."""
         import torch
 
-        from vlac.training.device import settle_device
+        from vlac.training.device import device_of_codes
 
-        # A stage that may not read the device, such as figures, stays on the CPU.
-        device = settle_device(getattr(self.params.training, "device", "cpu"), self.params.training.threads)
+        device = device_of_codes(self.params.training)
         self.network.to(device).eval()
         with torch.no_grad():
             q = torch.cat([self.network(part.to(device)).softmax(1).cpu() for part in self.inputs(images).split(BATCH)])
