@@ -96,3 +96,8 @@ def test_it_learns_to_tell_turns_apart_and_clusters_what_it_sees(tmp_path):
 def test_too_few_images_are_refused():
     with pytest.raises(VlacError, match="K is 3 and batch 16, but there are only 10 training images"):
         method().fit(tiny_images(10), 0, tiny_job("unused"))
+
+
+def test_dropout_is_as_published():
+    network = Network((2, 3), 5, 2)
+    assert [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)] == [0.2, 0.3, 0.5]

@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 from tiny import SETTINGS, tiny_images, tiny_job, tiny_params
 
 from vlac.errors import VlacError
-from vlac.methods.dec import Method, Settings
+from vlac.methods.dec import Method, Settings, learn
 from vlac.methods.dec.network import assignment, divergence, target
 
 GENERATOR = np.random.default_rng(0)
@@ -81,3 +81,14 @@ def test_it_finds_separate_groups(tmp_path):
 def test_too_few_images_are_refused():
     with pytest.raises(VlacError, match="K is 3 and batch 16, but there are only 10 training images"):
         method().fit(tiny_images(10), 0, tiny_job("unused"))
+
+
+def test_its_constants_are_the_published_ones():
+    assert (learn.STARTS, learn.MOMENTUM, learn.TOLERANCE) == (20, 0.9, 0.001)
+
+
+def test_black_pictures_give_one_cluster_and_no_nan(tmp_path):
+    black = np.zeros((40, 32, 32, 3), np.uint8)
+    trained = method()
+    trained.fit(black, 0, tiny_job(tmp_path / "0.pt"))
+    assert len(set(trained.encode(black).y[1])) == 1

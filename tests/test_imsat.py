@@ -10,7 +10,7 @@ from torch import nn
 from vlac.errors import VlacError
 from vlac.methods.imsat.learn import Learner
 from vlac.methods.imsat.network import Network
-from vlac.methods.imsat.objective import XI, adversarial, divergence, entropies, radii
+from vlac.methods.imsat.objective import adversarial, divergence, entropies, radii
 from vlac.training.device import Device
 
 
@@ -34,6 +34,14 @@ def test_entropies_and_divergence_are_their_sums():
     assert [float(value) for value in entropies(certain)] == [0, 0]
 
 
+def test_the_network_starts_as_published():
+    torch.manual_seed(0)
+    network = Network(400, 300, 200)
+    spread = [float(layer.weight.detach().std()) for layer in (*network.linear, network.last)]
+    assert spread == pytest.approx([(0.1 / 400) ** 0.5, (0.1 / 300) ** 0.5, (1e-4 / 300) ** 0.5], rel=0.02)
+    assert [norm.eps for norm in network.norm] == [2e-5, 2e-5]
+
+
 def test_the_adversarial_direction_is_the_gradient_by_finite_differences():
     network, generator = lively_network(), torch.Generator().manual_seed(3)
     x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
@@ -49,7 +57,7 @@ def test_the_adversarial_direction_is_the_gradient_by_finite_differences():
     p = logits.softmax(1).numpy()
 
     def kl(change):
-        return (p * np.log(p / quiet(x + XI * change).softmax(1).detach().numpy())).sum()
+        return (p * np.log(p / quiet(x + 10 * change).softmax(1).detach().numpy())).sum()
 
     slope = np.zeros((4, 5))
     for at in np.ndindex(4, 5):
@@ -110,3 +118,8 @@ def test_imsat_finds_what_the_images_show(tmp_path):
     np.testing.assert_allclose(codes.q[1].sum(1), 1, rtol=1e-5)
     with pytest.raises(VlacError, match="batch is 40, but there are only 30 training images"):
         method.fit(images[:30], 0, tiny_job(tmp_path / "b.pt"))
+
+
+def test_so_few_images_that_none_has_ten_neighbours_are_refused():
+    with pytest.raises(VlacError, match="only 10 training images"):
+        tiny_method("imsat", batch=2).fit(tiny_images(10), 0, tiny_job("unused"))

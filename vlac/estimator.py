@@ -179,7 +179,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         new = cls(device=device, threads=threads)
         shipped = WEIGHTS / f"{path}.pt"
-        path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(path).exists() else path
+        path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(path).is_file() else path
         method = load_method(Path(path), new._params())
         if not isinstance(method, of_ladder.Method):
             raise VlacError(f"{path} is no VLAC, but a {method.settings.kind}.", "Load it with vlac.models.load.")

@@ -1,1 +1,1 @@
-"""Digit images: the official SVHN files, rendered street-view-like digits, and the splits made of them."""
+"""Images: the official SVHN files, rendered street-view-like digits, own pictures, and the splits made of them."""

@@ -111,7 +111,8 @@ def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def joined(splits: list[Split]) -> Split:
-    """Return the images of all splits as one, with the digit alone as known factor if there are several."""
+    """Return the images of all splits as one, with the labels alone as known factor if there are several."""
     if len(splits) == 1:
         return splits[0]
-    return from_labels(np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits]))
+    images, labels = np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits])
+    return from_labels(images, labels, splits[0].target, splits[0].classes)

@@ -18,6 +18,11 @@ log = logging.getLogger(__name__)
 
 MOST_CLASSES = 256
 
+ADVICE = (
+    f"Sort all pictures into train/CLASS/ and test/CLASS/, of the same 2 to {MOST_CLASSES} classes; without classes, "
+    "use `vlac cluster`."
+)
+
 
 class Dataset(base.Dataset):
     """`data.path` is the folder."""
@@ -27,8 +32,10 @@ class Dataset(base.Dataset):
     @classmethod
     def check(cls, data: Any) -> None:
         """Raise ValueError if no folder is named, or another split than `train`."""
-        if data.path is None:
-            raise ValueError("path must be a folder with pictures in train/CLASS/ and test/CLASS/")
+        if data.path is None and not os.environ.get(base.ENVIRONMENT):
+            raise ValueError(
+                f"path, or {base.ENVIRONMENT}, must be a folder of pictures in train/CLASS/ and test/CLASS/"
+            )
         if data.train_split != "train":
             raise ValueError("train_split must be train: a folder of pictures has no other")
 
@@ -44,6 +51,8 @@ class Dataset(base.Dataset):
         classes: list[str] = []
         files = []
         for name in ("train", "test"):
+            if not Path(path, name).is_dir():
+                raise VlacError(f"{path}/{name} is no folder.", f"{ADVICE} {base.ENVIRONMENT} overrides data.path.")
             pictures = read_folder(Path(path, name))
             for broken, why in pictures.broken.items():
                 log.warning("Left out: %s/%s: %s.", name, broken, why)
@@ -51,11 +60,10 @@ class Dataset(base.Dataset):
             classes = classes or sorted(set(of))
             odd = sorted({*of} - {*classes} | {*of} & {*pictures.names})
             if odd or not 2 <= len(classes) <= MOST_CLASSES:
-                what = f"{odd[0]}, which is in no class of train" if odd else f"{len(classes)} classes"
+                what = f"{odd[0]}, which is no class of train" if odd else f"{len(classes)} class(es)"
                 raise VlacError(
                     f"{path}/{name} has {what}.",
-                    f"Sort all pictures into train/CLASS/ and test/CLASS/, of the same 2 to {MOST_CLASSES} classes; "
-                    "without classes, use `vlac cluster`.",
+                    ADVICE,
                 )
             labels = np.array([classes.index(label) for label in of], np.uint8)
             to = self.folder / f"{name}_{key}.npz"
@@ -70,5 +78,5 @@ class Dataset(base.Dataset):
         return Split.load(Path(file.path))
 
     def describe(self, files: list[base.File]) -> str:
-        """Return where the pictures are from."""
-        return f"Pictures of {self.data.path}, the middle square of each as 32 x 32 RGB."
+        """Return what the pictures are."""
+        return f"{sum(file.count for file in files):,} pictures, the middle square of each as 32 x 32 RGB."

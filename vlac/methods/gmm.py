@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 PARTS = ("weights_", "means_", "precisions_cholesky_")
 """What scikit-learn's mixture answers from."""
 
-
 STEPS = 200
 """Most steps of EM."""
 

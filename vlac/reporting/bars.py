@@ -27,7 +27,7 @@ def draw_bars(rows: pd.DataFrame, chance: float, title: str, path: Path) -> None
         for sees, of in rows.assign(at=at).groupby("sees"):
             if sees:
                 style: dict[str, Any] = {"color": BARS.get(str(sees), GREY), "ecolor": "black", "height": 0.62}
-                style["label"] = f"sees {sees}"
+                style["label"] = f"from {sees}"
                 axes.barh(of["at"], of["mean"], xerr=of["std"], **style)
         mark: dict[str, Any] = {"marker": "D", "facecolor": "white", "edgecolor": "black", "s": 28, "zorder": 3}
         axes.scatter(rows["published"], at, label="the paper, on SVHN", **mark)

@@ -22,8 +22,8 @@ def measures(params: Params) -> str:
         else f"seed {seeds[0]} alone, so no spread is shown."
     )
     items = [
-        "**Sees**: what is clustered: the images themselves, or features of them, made by hand (GIST) or learnt "
-        "without labels (pretext).",
+        "**Sees**: what clusters are made from: the pixels, features of them that are made by hand (GIST), or those "
+        "that a network learns from a task without labels (pretext).",
         "**Published**: as printed in the paper, for SVHN. **quoted**: not run here.",
         f"**Measured columns**: {spread}",
         "**ACC**, Eq. (10): every cluster is attributed to one class (several clusters may share a class); ACC is the "

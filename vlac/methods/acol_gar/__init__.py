@@ -132,8 +132,10 @@ class Method(base.Method):
         """Return the activations under k-means with as many clusters as the paper's own rows have."""
         from sklearn.cluster import KMeans
 
+        if len(train.mean[1]) < MORE:
+            return {}
         kmeans = KMeans(MORE, n_init=STARTS, random_state=seed).fit(train.mean[1])
-        return {f"k-means of the same with {MORE} clusters": (kmeans.labels_, kmeans.predict(test.mean[1]))}
+        return {f"k-means of its activations with {MORE} clusters": (kmeans.labels_, kmeans.predict(test.mean[1]))}
 
     def label(self) -> str:
         return f"ACOL-GAR, K = {self.settings.K}"

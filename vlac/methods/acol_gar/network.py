@@ -1,8 +1,9 @@
 """ACOL-GAR's network and loss: several output nodes per transform, kept apart by regularisation.
 
-Kilinc and Uysal, "Learning latent representations in deep neural networks: a clustering approach using pseudo
-supervision and graph-based activity regularization" (ICLR 2018). Numbers and definitions are those of the published
-code's SVHN experiment (github.com/ozcell/LALNets: examples/pseudo_svhn.py, acol/models.py, acol/regularizers.py).
+Kilinc and Uysal, "Learning latent representations in neural networks for clustering through pseudo supervision and
+graph-based activity regularization" (ICLR 2018). Numbers and definitions are those of the published code's SVHN
+experiment (github.com/ozcell/LALNets: examples/pseudo_svhn.py, acol/models.py, acol/regularizers.py), which takes the
+mean image away before it normalises each picture.
 """
 
 import torch

@@ -35,7 +35,7 @@ class Learner:
     def __init__(self, network: Network, x: Tensor, settings: Settings, seed: int, device: Device, job: Job) -> None:
         self.network, self.x, self.settings = network, x, settings
         self.seed, self.device, self.job = seed, device, job
-        network.scale.copy_(x.square().mean().sqrt())
+        network.scale.copy_(x.square().mean().sqrt().clamp_min(1e-6))  # of black pictures all features are 0
         self.pretraining = torch.optim.Adam(network.parameters(), lr=settings.pretrain_lr, fused=True)
         self.generator = torch.Generator(device.torch).manual_seed(seed)
         self.steps = len(x) // settings.batch

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 DROPOUT = 0.2
-"""Share of the inputs that pretraining hides, as the published code does."""
+"""Share of the inputs that pretraining hides; published: of those of hidden layers, and only layer by layer."""
 
 ROWS = 1000
 """Images that are encoded at a time."""
