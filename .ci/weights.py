@@ -7,18 +7,15 @@ prints its ACC and that of the model in float32.
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from vlac.data.split import Split
+from vlac.estimator import WEIGHTS
 from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.files import sha256
 from vlac.models.load import load_method, read_archive, write_archive
 from vlac.params.load import load_params
 from vlac.tables import read_csv
-
-WEIGHTS = Path(__file__).resolve().parents[1] / "vlac/weights"
-BATCH = 5000
 
 
 def main() -> None:
@@ -32,18 +29,12 @@ def main() -> None:
     write_archive(path, content)
 
     method = load_method(path, params)
-    clusters, labels = {}, {}
-    for part in ("train", "test"):
-        split = Split.load(project / "data" / params.experiment / f"{part}.npz")
-        batches = np.split(split.images, range(BATCH, len(split), BATCH))
-        clusters[part] = np.concatenate([method.encode(batch).y[method.main_rung] for batch in batches])
-        labels[part] = split.labels
-    mapping = majority_mapping(
-        clusters["train"], labels["train"], method.K[method.main_rung], int(labels["test"].max()) + 1
-    )
+    train, test = (Split.load(project / "data" / params.experiment / f"{part}.npz") for part in ("train", "test"))
+    y_train, y_test = (method.encode(split.images).y[method.main_rung] for split in (train, test))
+    mapping = majority_mapping(y_train, train.labels, method.K[method.main_rung], len(train.classes))
     scores = read_csv(project / "results" / str(at).format("evaluate") / "scores.csv")
     print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {sha256(path)}")
-    print(f"ACC {accuracy(clusters['test'], labels['test'], mapping):.4f}, in float32 {scores[0]['acc']:.4f}")
+    print(f"ACC {accuracy(y_test, test.labels, mapping):.4f}, in float32 {scores[0]['acc']:.4f}")
 
 
 if __name__ == "__main__":

@@ -148,7 +148,8 @@ def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path,
 def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
     model = module.VLAC.load(made / "model.pt")
     name = "</script><script>alert(1)</script>.png"
-    text = page(model, Pictures([name, "b.png"], tiny_images(2), {}), 0)
+    pictures = Pictures([name, "b.png"], tiny_images(2), {})
+    text = page(model, pictures, model.method_.encode(pictures.images), 0)
     assert text.count("<script") == 2  # the data, and the page's own
     assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])["names"].count(name) == 1
 

@@ -68,9 +68,11 @@ class Dataset(ABC):
     def fetch(self) -> list[File]:
         """Bring the files here, or find them, and check what they hold; raise VlacError if that fails."""
 
-    @abstractmethod
     def read(self, file: File) -> Split:
-        """Return the images and labels of one of the files."""
+        """Return the images and labels of one of the files; by default of one that `Split.save` wrote."""
+        from vlac.data.split import Split
+
+        return Split.load(Path(file.path))
 
     @abstractmethod
     def describe(self, files: list[File]) -> str:

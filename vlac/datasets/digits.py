@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlac.datasets import base
-
-if TYPE_CHECKING:
-    from vlac.data.split import Split
 
 
 class Dataset(base.Dataset):
@@ -37,12 +33,6 @@ class Dataset(base.Dataset):
             render(count, 2 * digits.seed + offset).save(path)
             files.append(base.File.of(split, path, count))
         return files
-
-    def read(self, file: base.File) -> Split:
-        """Return a split."""
-        from vlac.data.split import Split
-
-        return Split.load(Path(file.path))
 
     def describe(self, files: list[base.File]) -> str:
         """Return what the digits are."""

@@ -6,13 +6,10 @@ import hashlib
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlac.datasets import base
 from vlac.errors import VlacError
-
-if TYPE_CHECKING:
-    from vlac.data.split import Split
 
 log = logging.getLogger(__name__)
 
@@ -61,21 +58,12 @@ class Dataset(base.Dataset):
             odd = sorted({*of} - {*classes} | {*of} & {*pictures.names})
             if odd or not 2 <= len(classes) <= MOST_CLASSES:
                 what = f"{odd[0]}, which is no class of train" if odd else f"{len(classes)} class(es)"
-                raise VlacError(
-                    f"{path}/{name} has {what}.",
-                    ADVICE,
-                )
+                raise VlacError(f"{path}/{name} has {what}.", ADVICE)
             labels = np.array([classes.index(label) for label in of], np.uint8)
             to = self.folder / f"{name}_{key}.npz"
             from_labels(pictures.images, labels, "class", tuple(classes)).save(to)
             files.append(base.File.of(name, to, len(labels)))
         return files
-
-    def read(self, file: base.File) -> Split:
-        """Return a split."""
-        from vlac.data.split import Split
-
-        return Split.load(Path(file.path))
 
     def describe(self, files: list[base.File]) -> str:
         """Return what the pictures are."""

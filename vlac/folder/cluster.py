@@ -101,7 +101,7 @@ def cluster(
         report["scores"] = _scores(classes, codes, model.method_.K)
     model.save(out / "model.pt")
     write_bytes(out / "clusters.csv", _table(pictures.names, codes, header=True))
-    write_text(out / "index.html", page(model, pictures, seed))
+    write_text(out / "index.html", page(model, pictures, codes, seed))
     write_json(out / "report.json", report)
     for path in (*out.glob("checkpoint*.pt"), unfinished):
         path.unlink()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from vlac.data.pictures import SIDE, Pictures
 from vlac.estimator import VLAC
+from vlac.methods.base import Codes
 
 SHOWN = 4000
 """Most pictures on the page: more make it slow to open."""
@@ -26,11 +27,10 @@ DRAWS = 12
 COLUMNS = 64
 
 
-def page(model: VLAC, pictures: Pictures, seed: int) -> str:
-    """Return the page as HTML, of a trained model and the pictures that it was trained on."""
+def page(model: VLAC, pictures: Pictures, codes: Codes, seed: int) -> str:
+    """Return the page as HTML, of a trained model, the pictures that it was trained on and their codes."""
     count = len(pictures.names)
     order = np.random.default_rng(seed).permutation(count)
-    codes = model.method_.encode(pictures.images)
     rungs, central = [], []
     for rung in sorted(model.method_.K, key=lambda each: -model.method_.K[each]):
         y, mean = codes.y[rung], codes.mean[rung]

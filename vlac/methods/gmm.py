@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from vlac.errors import VlacError
-from vlac.features import DESCRIPTION, SIZE, TITLE, Sees, compute
+from vlac.features import DESCRIPTION, SIZE, Sees, compute
 from vlac.methods import base
+from vlac.models.flat import FeatureMethod
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,20 +34,12 @@ class Settings(base.Settings):
     """Principal components of the features that the mixture is fitted to."""
 
 
-class Method(base.Method):
+class Method(FeatureMethod):
     """A projection, float32 (size of the features, size) with an offset, and a mixture of full covariances."""
 
     Settings: ClassVar[type[base.Settings]] = Settings
 
     mixture: GaussianMixture
-
-    @property
-    def K(self) -> dict[int, int]:
-        return {1: self.settings.K}
-
-    @property
-    def sees(self) -> str:
-        return TITLE[self.settings.features]
 
     def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
         """Fit the projection, then the mixture by EM from one k-means start."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from vlac.errors import VlacError
-from vlac.features import DESCRIPTION, SIZE, TITLE, Sees, compute
+from vlac.features import DESCRIPTION, SIZE, Sees, compute
 from vlac.methods import base
+from vlac.models.flat import FeatureMethod
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,18 +25,10 @@ class Settings(base.Settings):
     """What is clustered: `pixels`, or `gist`, colour GIST."""
 
 
-class Method(base.Method):
+class Method(FeatureMethod):
     """K centres, float32 (K, size of the features), fitted to all training images."""
 
     Settings: ClassVar[type[base.Settings]] = Settings
-
-    @property
-    def K(self) -> dict[int, int]:
-        return {1: self.settings.K}
-
-    @property
-    def sees(self) -> str:
-        return TITLE[self.settings.features]
 
     def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
         """Fit the centres by Lloyd's algorithm, from one k-means++ start."""

@@ -19,6 +19,11 @@ CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, so that short epochs of a large model are not spent on writing."""
 
 
+def seed_dropout(generator: torch.Generator) -> None:
+    """Seed torch's own generator, from which dropout draws and whose state no checkpoint keeps, by another one."""
+    torch.manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
+
+
 @dataclass
 class Epochs:
     """So many epochs of one seed."""

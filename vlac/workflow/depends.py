@@ -26,7 +26,7 @@ PLUMBING = (
 """Modules and packages that carry values and compute none, or that no stage uses: a change of theirs makes no result
 stale."""
 
-METHODS = ("Method", "LadderMethod")
+METHODS = ("Method", "LadderMethod", "FeatureMethod", "NetworkMethod")
 """The classes of which `without` names functions."""
 
 UNUSED = {

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.errors import VlacError
 from vlac.methods import base
+from vlac.models.flat import NetworkMethod
 from vlac.params.section import LARGEST, Positive
 
 if TYPE_CHECKING:
@@ -45,19 +45,13 @@ class Settings(base.Settings):
     """Learning rate of Adam; published: 0.001."""
 
 
-class Method(base.Method):
+class Method(NetworkMethod):
     """The network, and K centres, float32 (K, hidden), among its activations."""
 
     Settings: ClassVar[type[base.Settings]] = Settings
 
-    sections = ("training",)  # of it, device, precision and threads
-
     network: Network
     centres: np.ndarray
-
-    @property
-    def K(self) -> dict[int, int]:
-        return {1: self.settings.K}
 
     @property
     def sees(self) -> str:
@@ -78,12 +72,7 @@ class Method(base.Method):
         from vlac.methods.acol_gar.learn import learn
         from vlac.training.device import keep_freed_memory, settle
 
-        if len(images) < max(self.settings.K, self.settings.batch):
-            raise VlacError(
-                f"K is {self.settings.K} and batch {self.settings.batch}, but there are only {len(images)} training "
-                "images.",
-                "Lower the larger one.",
-            )
+        self.refuse_too_few(images)
         keep_freed_memory()
         device = settle(self.params.training)
         torch.manual_seed(seed)
@@ -117,15 +106,10 @@ class Method(base.Method):
     def state(self) -> dict[str, Any]:
         import torch
 
-        weights = {name: value.cpu() for name, value in self.network.state_dict().items()}
-        return {"weights": weights, "centres": torch.from_numpy(self.centres)}
+        return {"weights": super().state(), "centres": torch.from_numpy(self.centres)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        import torch
-
-        with torch.device("meta"):  # shapes without memory, because the settings may ask for any amount of it
-            self.network = self.build()
-        self.network.load_state_dict(state["weights"], assign=True)
+        super().load_state(state["weights"])
         self.centres = state["centres"].numpy().reshape(self.settings.K, self.settings.hidden)
 
     def clusterings(self, train: base.Codes, test: base.Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:

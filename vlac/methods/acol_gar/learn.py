@@ -9,7 +9,7 @@ from vlac.methods.base import Job, Row
 from vlac.models.dihedral import turn
 from vlac.models.ladder import to_input
 from vlac.training.device import Device
-from vlac.training.epochs import Epochs
+from vlac.training.epochs import Epochs, seed_dropout
 
 
 def learn(network: Network, images: Tensor, settings: Settings, seed: int, device: Device, job: Job) -> list[Row]:
@@ -29,8 +29,7 @@ def learn(network: Network, images: Tensor, settings: Settings, seed: int, devic
 
     def epoch(_: int) -> Row:
         network.train()
-        # Dropout draws from torch's own generator, whose state no checkpoint keeps.
-        torch.manual_seed(int(torch.randint(2**31, (), generator=generator, device=device.torch)))
+        seed_dropout(generator)
         order = torch.randperm(len(images), generator=generator, device=device.torch)
         seen = []
         for step in range(steps):

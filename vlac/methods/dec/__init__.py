@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.errors import VlacError
-from vlac.features import DESCRIPTION, SIZE, TITLE, Sees, compute
+from vlac.features import DESCRIPTION, SIZE, Sees, compute
 from vlac.methods import base
+from vlac.models.flat import FeatureMethod, NetworkMethod
 from vlac.params.section import LARGEST, Positive
 
 if TYPE_CHECKING:
@@ -41,22 +41,12 @@ class Settings(base.Settings):
     """Learning rate of the clusters' SGD; published: 0.01."""
 
 
-class Method(base.Method):
+class Method(FeatureMethod, NetworkMethod):
     """The encoder, and K centres among its codes."""
 
     Settings: ClassVar[type[base.Settings]] = Settings
 
-    sections = ("training",)  # of it, device, precision and threads
-
     network: Network
-
-    @property
-    def K(self) -> dict[int, int]:
-        return {1: self.settings.K}
-
-    @property
-    def sees(self) -> str:
-        return TITLE[self.settings.features]
 
     def build(self) -> Network:
         """Return an untrained network."""
@@ -71,12 +61,7 @@ class Method(base.Method):
         from vlac.methods.dec.learn import Learner
         from vlac.training.device import keep_freed_memory, settle
 
-        if len(images) < max(self.settings.K, self.settings.batch):
-            raise VlacError(
-                f"K is {self.settings.K} and batch {self.settings.batch}, but there are only {len(images)} training "
-                "images.",
-                "Lower the larger one.",
-            )
+        self.refuse_too_few(images)
         keep_freed_memory()
         device = settle(self.params.training)
         features = torch.from_numpy(compute(images, self.settings.features)).to(device.torch)
@@ -94,16 +79,6 @@ class Method(base.Method):
         self.network.to(device).eval()
         z, q = self.network.encode(torch.from_numpy(compute(images, self.settings.features)).to(device))
         return base.Codes({1: q.argmax(1).cpu().numpy()}, {1: q.cpu().numpy()}, {1: z.cpu().numpy()})
-
-    def state(self) -> dict[str, Any]:
-        return {name: value.cpu() for name, value in self.network.state_dict().items()}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        import torch
-
-        with torch.device("meta"):  # shapes without memory, because the settings may ask for any amount of it
-            self.network = self.build()
-        self.network.load_state_dict(state, assign=True)
 
     def label(self) -> str:
         return f"DEC on {self.sees}, K = {self.settings.K}"

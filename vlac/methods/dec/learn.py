@@ -10,7 +10,7 @@ from vlac.methods.base import Job, Row
 from vlac.methods.dec import Settings
 from vlac.methods.dec.network import Network, assignment, divergence, target
 from vlac.training.device import Device
-from vlac.training.epochs import Epochs
+from vlac.training.epochs import Epochs, seed_dropout
 
 STARTS = 20
 """Runs of k-means on the codes, of which the one of least inertia gives the first centres."""
@@ -52,8 +52,7 @@ class Learner:
 
     def _pretrain(self) -> Row:
         self.network.train()
-        # Dropout draws from torch's own generator, whose state no checkpoint keeps.
-        torch.manual_seed(int(torch.randint(2**31, (), generator=self.generator, device=self.device.torch)))
+        seed_dropout(self.generator)
         return {"reconstruction": self._epoch(self.pretraining, lambda at: self.network.reconstruction(self.x[at]))}
 
     def _cluster(self, number: int) -> Row:

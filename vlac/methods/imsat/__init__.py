@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.features import DESCRIPTION, SIZE, TITLE, Sees, compute
+from vlac.features import DESCRIPTION, SIZE, Sees, compute
 from vlac.methods import base
+from vlac.models.flat import FeatureMethod, NetworkMethod
 from vlac.params.section import LARGEST, Positive
 
 if TYPE_CHECKING:
@@ -38,22 +39,12 @@ class Settings(base.Settings):
     """Learning rate of Adam; in the authors' code 0.002."""
 
 
-class Method(base.Method):
+class Method(FeatureMethod, NetworkMethod):
     """A network from the features of an image to probabilities of K clusters."""
 
     Settings: ClassVar[type[base.Settings]] = Settings
-    sections = ("training",)
 
     network: Network
-    """There once `fit` or `load_state` was called."""
-
-    @property
-    def K(self) -> dict[int, int]:
-        return {1: self.settings.K}
-
-    @property
-    def sees(self) -> str:
-        return TITLE[self.settings.features]
 
     def build(self) -> Network:
         """Return an untrained network."""
@@ -97,16 +88,6 @@ class Method(base.Method):
         with torch.no_grad():
             q = torch.cat([self.network(part.to(device)).softmax(1).cpu() for part in self.inputs(images).split(BATCH)])
         return base.Codes({1: q.argmax(1).numpy()}, {1: q.numpy()})
-
-    def state(self) -> dict[str, Any]:
-        return {name: value.cpu() for name, value in self.network.state_dict().items()}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        import torch
-
-        with torch.device("meta"):  # shapes without memory, because the settings may ask for any amount of it
-            self.network = self.build()
-        self.network.load_state_dict(state, assign=True)
 
     def label(self) -> str:
         return f"IMSAT on {self.sees}, K = {self.settings.K}"

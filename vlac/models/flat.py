@@ -1,0 +1,61 @@
+"""What methods without rungs share: K clusters, features that they see, a network that is saved by its weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from vlac.errors import VlacError
+from vlac.features import TITLE
+from vlac.methods.base import Method
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class FlatMethod(Method):
+    """`settings.K` clusters, on the one rung that there is."""
+
+    @property
+    def K(self) -> dict[int, int]:
+        return {1: self.settings.K}
+
+
+class FeatureMethod(FlatMethod):
+    """Clusters of what `settings.features` names."""
+
+    @property
+    def sees(self) -> str:
+        return TITLE[self.settings.features]
+
+
+class NetworkMethod(FlatMethod):
+    """Clusters by a network; of the section `training` it reads device, precision and threads."""
+
+    sections = ("training",)
+
+    network: Any
+    """There once `fit` or `load_state` was called."""
+
+    @abstractmethod
+    def build(self) -> Any:
+        """Return an untrained network."""
+
+    def refuse_too_few(self, images: np.ndarray) -> None:
+        """Raise VlacError if there are fewer training images than clusters, or than a batch takes."""
+        if len(images) < max(self.settings.K, self.settings.batch):
+            raise VlacError(
+                f"K is {self.settings.K} and batch {self.settings.batch}, but there are only {len(images)} training "
+                "images.",
+                "Lower the larger one.",
+            )
+
+    def state(self) -> dict[str, Any]:
+        return {name: value.cpu() for name, value in self.network.state_dict().items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        import torch
+
+        with torch.device("meta"):  # shapes without memory, because the settings may ask for any amount of it
+            self.network = self.build()
+        self.network.load_state_dict(state, assign=True)
