@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 
+from vlac.archive import read_archive, write_archive
 from vlac.data.split import Split
 from vlac.estimator import WEIGHTS
 from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.files import sha256
-from vlac.models.load import load_method, read_archive, write_archive
+from vlac.models.load import load_method
 from vlac.params.load import load_params
 from vlac.tables import read_csv
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from made_up import ROOT, make_all, tiny_params
 from project import Project
 
+from vlac.archive import write_archive
 from vlac.cli import main
 from vlac.errors import VlacError
-from vlac.models.load import load_method, write_archive
+from vlac.models.load import load_method
 from vlac.params.load import load_params
 from vlac.params.schema import Params
 

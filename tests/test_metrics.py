@@ -81,4 +81,14 @@ def test_score_fits_the_headline_mapping_on_train_labels():
     assert scores["clusters_in_use"] == 3.0
     assert scores["chance"] == 4 / 7
     assert 4 / 7 < scores["chance_random"] < 1
+    assert math.isnan(scores["sample_acc"])
     assert list(scores) == [metric.name for metric in metrics.METRICS]
+
+
+def test_samples_count_if_the_judge_sees_their_clusters_class():
+    y_train, t_train = np.array([0, 0, 0, 1]), np.array([2, 2, 1, 0])
+    judged = np.array(
+        [[2, 2, 1], [0, 1, 1], [2, 0, 0]]
+    )  # clusters 0 and 1 are of class 2 and 0, the empty 2 of class 2
+    clustering = metrics.Clustering(y_train, t_train, y_train, t_train, K=3, T=3, judged=judged)
+    assert metrics.sample_accuracy(clustering) == pytest.approx(4 / 9)

@@ -4,8 +4,9 @@ import pytest
 import torch
 from tiny import SETTINGS, lively_ladder, tiny_input, tiny_method, tiny_params, tiny_spec
 
+from vlac.archive import write_archive
 from vlac.errors import VlacError
-from vlac.models.load import load_method, save_method, write_archive
+from vlac.models.load import load_method, save_method
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,11 @@ def lay_out(root, params, acc, factors=FACTORS, official=False):
         for seed, value in enumerate(values):
             folder = root / "results/digits/evaluate" / name / str(seed)
             row = {"seed": seed, "rung": 3, "acc": value, "acc_test_map": value + 0.01, "hungarian": 0.2, "nmi": 0.3}
+            row |= (
+                {"sample_acc": value / 2, "judge_acc": 0.98}
+                if name != "pixels"
+                else {"sample_acc": None, "judge_acc": None}
+            )
             row |= {"ari": -0.0001, "clusters_in_use": 40 + seed, "chance": 0.1, "chance_random": 0.118, "images": 4000}
             write_csv(folder / "scores.csv", [row])
             lines = [(seed, rung, f, "knn", 0.1 * rung + value) for rung in (1, 2, 3, 4) for f in factors]
@@ -69,7 +74,7 @@ def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path, shipped):
     # std of (0.4, 0.5) with ddof = 1 is 0.1 / sqrt(2) = 0.0707
     row = cells(text, PAPER[0])
     assert row[1:5] == ["pixels", "0.637 ± 0.042", "0.450 ± 0.071", "0.460 ± 0.071"]
-    assert row[5:] == ["0.200 ± 0.000", "0.300 ± 0.000", "0.000 ± 0.000", "40.5 ± 0.7", "2"]
+    assert row[5:] == ["0.200 ± 0.000", "0.300 ± 0.000", "0.000 ± 0.000", "0.225 ± 0.035", "40.5 ± 0.7", "2"]
     table = pd.read_csv(tmp_path / "reports/table1.csv").set_index("row")
     assert len(table) == 6
     assert table.loc[PAPER[0], "acc_std"] == pytest.approx(0.1 / math.sqrt(2), rel=1e-5)
@@ -90,7 +95,7 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
     params = changed(shipped, models=models)
     text = report(tmp_path, params, [0.4, 0.5])
     assert cells(text, PAPER[0])[3] == "quoted"
-    assert cells(text, PAPER[1])[1:] == ["", "0.648 ± 0.027", "quoted", *[""] * 6]
+    assert cells(text, PAPER[1])[1:] == ["", "0.648 ± 0.027", "quoted", *[""] * 7]
     assert cells(text, PAPER[2])[3] == "0.450 ± 0.071"
     for label in ("vlac_1layer: VLAC, K = (1, 1, 20, 1)", "mine: VLAC, K = (5, 1, 50, 1)"):
         assert cells(text, label)[1:4] == ["pixels", "not in the paper", "0.450 ± 0.071"]
@@ -127,7 +132,7 @@ def test_rows_of_three_seeds_are_compared(tmp_path, shipped):
 
 def test_one_seed_has_no_spread_and_is_not_tested(tmp_path, shipped):
     text = report(tmp_path, changed(shipped, seeds=[0]), [0.6])
-    assert cells(text, PAPER[1])[3:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "40.0", "1"]
+    assert cells(text, PAPER[1])[3:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "0.300", "40.0", "1"]
     assert "seed 0 alone" in text
     assert "Not tested: with a single seed" in text
 
@@ -181,6 +186,8 @@ def test_a_method_without_codes_has_the_nmi_of_its_clusters(tmp_path, shipped):
         write_csv(folder / "factors.csv", factors.to_dict("records"))
     write_table(params, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
+    assert "-" in cells(text, "pixels: k-means on pixels, K = 50")
+    assert "judges samples is right about 0.980" in text
     section = text.partition("### pixels: k-means on pixels, K = 50")[2].partition("\n## ")[0]
     assert [line.strip("| ").split(" ")[0] for line in section.split("\n\n")[1].splitlines()[2:]] == ["y_1,"]
     assert cells(section, "y_1, NMI")[1:] == ["0.225", "0.225"]

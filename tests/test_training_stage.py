@@ -15,6 +15,7 @@ from vlac.params.load import load_params
 from vlac.params.view import restrict
 from vlac.stages.evaluate import evaluate
 from vlac.stages.figures import figures
+from vlac.stages.judge import judge
 from vlac.stages.train import read_rung, train
 from vlac.workflow.depends import keys_of
 from vlac.workflow.jobs import STAGES, Job
@@ -44,7 +45,7 @@ def project(tmp_path, monkeypatch):
 
 def run(work, stage, model, *rest):
     """Run a stage's body as the pipeline does: with the declared parameters alone."""
-    job, params = Job(STAGES[stage], "tiny", model, 0), load_params()
+    job, params = Job(STAGES[stage], "tiny", model, 0 if model else None), load_params()
     origin = Origin("p", "c", {path.as_posix(): "i" for path in job.inputs(params)})
     work(job, restrict(params, keys_of(job, params)), origin, *rest)
     return job
@@ -61,12 +62,21 @@ def test_a_method_is_trained_scored_and_drawn(model, project):
     assert viewer.started == ([[]] if epochs else [])
     assert job.checkpoint.exists() == bool(epochs)  # deleted once the manifest stands
 
+    run(judge, "judge", "")
     job = run(evaluate, "evaluate", model)
     scores, factors = pd.read_csv(job.output("scores.csv")), pd.read_csv(job.output("factors.csv"))
     further = [f"{name}/{metric.name}" for name in FURTHER for metric in SHOWN] if model == "vlac_plus" else []
-    assert list(scores.columns) == ["seed", "rung", *(metric.name for metric in METRICS), *further, "images"]
+    assert list(scores.columns) == [
+        "seed",
+        "rung",
+        *(metric.name for metric in METRICS),
+        *further,
+        "judge_acc",
+        "images",
+    ]
     assert scores[["seed", "images"]].iloc[0].tolist() == [0, 30]
     assert scores["rung"].item() == (1 if model == "kmeans" else 3)
+    assert scores["sample_acc"].isna().item() == scores["judge_acc"].isna().item() == (model == "kmeans")
     confusion = pd.read_csv(job.output("confusion.csv"))
     assert confusion["images"].sum() == 30
     right = confusion.loc[confusion["mapped"] == confusion["class"], "images"].sum()

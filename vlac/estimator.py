@@ -149,17 +149,12 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             random_state: the seed.
         """
         check_is_fitted(self, "method_")
-        model, generator = self.method_.model.cpu().eval(), torch.Generator().manual_seed(random_state)
         chosen = self._mixture(rung)
-        if component is not None and not 0 <= component < model.K[chosen]:
-            raise ValueError(f"There is no component {component}; rung {chosen} has 0 to {model.K[chosen] - 1}.")
-        with torch.no_grad():
-            z = {
-                each: model.prior(each).sample(n, component if each == chosen else None, generator)
-                for each in model.rungs
-            }
-            drawn = model.decode(z).mul(255).round().to(torch.uint8)
-        return drawn.permute(0, 2, 3, 1).numpy()
+        K = self.method_.K[chosen]
+        if component is not None and not 0 <= component < K:
+            raise ValueError(f"There is no component {component}; rung {chosen} has 0 to {K - 1}.")
+        drawn: NDArray[np.uint8] = self.method_.draw_images(n, chosen, component, random_state)
+        return drawn
 
     def save(self, path: str | Path) -> None:
         """Write the trained model, as the pipeline's model.pt."""

@@ -113,6 +113,18 @@ class Clustering:
     t_test: Labels
     K: int
     T: int
+    judged: Labels | None = None  # (K, n), what the judge calls n samples of each cluster's component
+
+
+def sample_accuracy(c: Clustering) -> float:
+    """Return the share of the components' samples that the judge puts into their cluster's class.
+
+    The class is that of `majority_mapping` on training labels, as for `acc`. NaN of a method that draws no samples.
+    """
+    if c.judged is None:
+        return float("nan")
+    mapping = majority_mapping(c.y_train, c.t_train, c.K, c.T)
+    return float(np.mean(c.judged == mapping[:, None]))
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ class Metric:
     name: str  # its column in scores.csv
     header: str  # its column in the table; "" for a level of chance, which the notes give
     decimals: int  # how many the table shows
-    of: Callable[[Clustering], float]
+    of: Callable[[Clustering], float]  # NaN where there is nothing to measure
 
 
 METRICS = (
@@ -136,6 +148,7 @@ METRICS = (
     Metric("hungarian", "Hungarian", 3, lambda c: hungarian_accuracy(c.y_test, c.t_test, c.K, c.T)),
     Metric("nmi", "NMI", 3, lambda c: nmi(c.y_test, c.t_test)),
     Metric("ari", "ARI", 3, lambda c: ari(c.y_test, c.t_test)),
+    Metric("sample_acc", "Sample ACC", 3, sample_accuracy),
     Metric("clusters_in_use", "In use", 1, lambda c: float(clusters_in_use(c.y_test))),
     Metric("chance", "", 3, lambda c: chance(c.t_test)),
     Metric("chance_random", "", 3, lambda c: chance_random(c.t_test, c.K)),

@@ -21,7 +21,7 @@ from vlac.params.section import Section
 if TYPE_CHECKING:
     import numpy as np
 
-AFTER_TRAINING = ("clusterings", "label", "sees", "protocol", "draw")
+AFTER_TRAINING = ("clusterings", "samples", "label", "sees", "protocol", "draw")
 """Functions of a method that no training depends on: an edit of theirs reruns scores, figures or the table alone."""
 
 
@@ -128,6 +128,10 @@ class Method(ABC):
         takes letters, digits, spaces and `_-.` in it.
         """
         return {}
+
+    def samples(self, count: int, seed: int) -> np.ndarray | None:
+        """Return what it draws of each cluster of the main rung, uint8 (K, count, 32, 32, 3); None if it draws none."""
+        return None
 
     @abstractmethod
     def label(self) -> str:

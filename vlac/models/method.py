@@ -135,6 +135,26 @@ class LadderMethod(Method):
         """Return q(y, z given x) by rung of images, float (B, 3, 32, 32), and the `features` of `Codes`."""
         return self.model.encode(x), None
 
+    def draw_images(self, n: int, rung: int, component: int | None, seed: int) -> np.ndarray:
+        """Return n images, uint8 (n, 32, 32, 3): one rung draws from a component, or all; the others from theirs."""
+        import torch
+
+        from vlac.models.ladder import to_images
+
+        model, generator = self.model.cpu().eval(), torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            z = {
+                each: model.prior(each).sample(n, component if each == rung else None, generator)
+                for each in model.rungs
+            }
+            return to_images(model.decode(z))
+
+    def samples(self, count: int, seed: int) -> np.ndarray:
+        import numpy as np
+
+        rung = self.main_rung
+        return np.stack([self.draw_images(count, rung, k, seed + k) for k in range(self.K[rung])])
+
     def state(self) -> dict[str, Any]:
         weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         return {"spec": asdict(self.model.spec), "weights": weights}

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vlac.methods.base import Codes
-from vlac.models.ladder import Ladder
+from vlac.models.ladder import Ladder, to_images
 from vlac.reporting.canvas import CELL, GAP, HEAD, LABEL, MARGIN, SPACE, draw_columns, page, show, stacked, write
 
 SAMPLES = (5, 8)
@@ -95,7 +94,7 @@ def _manipulation(
         f"Figure 2 of the paper. {title}"
     )
     with page(path, width, height, "One datapoint, one rung varied at a time", subtitle) as figure:
-        shown = ("datapoint", images[chosen]), ("decoded", _decode(model, datapoint)[0])
+        shown = ("datapoint", images[chosen]), ("decoded", to_images(model.decode(datapoint))[0])
         for place, (name, image) in enumerate(shown):
             y = HEAD + place * (LABEL + CELL + SPACE // 2)
             write(figure, name, MARGIN, y, fontsize=9)
@@ -106,7 +105,7 @@ def _manipulation(
             z[rung] = model.prior(rung).sample(count, generator=generator)
             prior = f"$p(z_{rung})$, {model.K[rung]} components" if model.K[rung] > 1 else r"$\mathcal{N}(0, I)$"
             write(figure, f"rung {rung}:  $z_{rung} \\sim$ {prior}", x, y, fontsize=9)
-            show(figure, _decode(model, z).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
+            show(figure, to_images(model.decode(z)).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
 
 
 def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) -> None:
@@ -122,7 +121,7 @@ def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) 
         y = torch.from_numpy(order).expand(PER_CLUSTER, -1)
         own = prior.draw(y, noise.expand(-1, len(order), -1)).flatten(0, 1)
         z = {other: own if other == rung else value.expand(len(own), -1) for other, value in fixed.items()}
-        samples = _decode(model, z).reshape(PER_CLUSTER, len(order), 32, 32, 3)
+        samples = to_images(model.decode(z)).reshape(PER_CLUSTER, len(order), 32, 32, 3)
         name = f"rung {rung}:  $z_{rung} \\sim p(z_{rung}\\,|\\,y_{rung})$, the {model.K[rung]} components"
         blocks.append((name, samples, _shares(codes.y[rung], order)))
     subtitle = (
@@ -130,11 +129,6 @@ def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) 
         f"Above each column: component · share of test images in it. {title}"
     )
     draw_columns("Samples of each component", subtitle, blocks, path)
-
-
-def _decode(model: Ladder, z: dict[int, Tensor]) -> np.ndarray:
-    """Return the mean images of latents as uint8 (B, 32, 32, 3)."""
-    return model.decode(z).clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _by_usage(y: np.ndarray, K: int) -> np.ndarray:

@@ -45,7 +45,9 @@ def number(value: float, decimals: int = 3) -> str:
 
 
 def mean_std(values: Sequence[float], decimals: int = 3) -> str:
-    """Return mean ± sample standard deviation (ddof = 1), or the value alone where there is but one."""
+    """Return mean ± sample standard deviation (ddof = 1), or the value alone where there is but one; "-" for NaN."""
+    if np.isnan(values).all():
+        return "-"
     mean = number(float(np.mean(values)), decimals)
     return f"{mean} ± {number(float(np.std(values, ddof=1)), decimals)}" if len(values) > 1 else mean
 

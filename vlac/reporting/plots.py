@@ -43,7 +43,8 @@ def _measures(scores: pd.DataFrame) -> dict[str, Any]:
     """Return mean and standard deviation over seeds, which a single seed has not, of the measures in the table."""
     found: dict[str, Any] = {"seeds": len(scores)}
     for metric in SHOWN:
-        values = scores[metric.name]
+        if (values := scores[metric.name]).isna().all():
+            continue
         found[metric.name] = {"mean": round(float(values.mean()), 6)}
         if len(values) > 1:
             found[metric.name]["std"] = round(float(values.std()), 6)

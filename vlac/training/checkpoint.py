@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from vlac.archive import read_archive, write_archive
 from vlac.errors import VlacError
 from vlac.files import reason
-from vlac.models.load import read_archive, write_archive
 
 log = logging.getLogger(__name__)
 

@@ -34,8 +34,8 @@ UNUSED = {
     "trial": (*AFTER_TRAINING, "state", "load_state"),
     "probe": AFTER_TRAINING,
     "evaluate": ("label", "sees", "protocol", "draw"),
-    "figures": ("clusterings", "sees", "protocol"),
-    "table": ("fit", "encode", "state", "load_state", "clusterings", "draw"),
+    "figures": ("clusterings", "samples", "sees", "protocol"),
+    "table": ("fit", "encode", "state", "load_state", "clusterings", "samples", "draw"),
 }
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""
 

@@ -142,10 +142,11 @@ STAGES: dict[str, Stage] = {
             outputs=(f"{REPORTS}/probe.md", f"{REPORTS}/probe.png"),
             params=("experiment", "data.source", "data.holdout", "digit_rung", "probe", "evaluation"),
         ),
+        Stage("judge", (TRAIN, TEST), ("judge.pt",), MACHINE),
         Stage("train", (TRAIN, "results/{experiment}/rung/{rung}.json"), TRAINED, over="models", trains=True),
         Stage(
             name="evaluate",
-            inputs=(TRAIN, TEST, made("train/{model}/{seed}")),
+            inputs=(TRAIN, TEST, made("judge"), made("train/{model}/{seed}")),
             outputs=("scores.csv", "factors.csv", "confusion.csv"),
             params=("evaluation", *MACHINE),
             over="models",

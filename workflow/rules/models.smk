@@ -26,11 +26,35 @@ rule train:
         "python -m vlac train --model {wildcards.model} --seed {wildcards.seed}"
 
 
+rule judge:
+    input:
+        request="results/{experiment}/requests/judge.json",
+        train="data/{experiment}/train.npz",
+        test="data/{experiment}/test.npz",
+    output:
+        judge="results/{experiment}/judge/judge.pt",
+        manifest="results/{experiment}/judge/manifest.json",
+    log:
+        "logs/{experiment}/judge.log",
+    conda:
+        "../envs/vlac.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=memory(2000, copies=8),
+        runtime="4h",
+        gpu=gpus,
+    message:
+        "Teach the judge of samples"
+    shell:
+        "python -m vlac judge"
+
+
 rule evaluate:
     input:
         request="results/{experiment}/requests/evaluate/{model}/{seed}.json",
         train="data/{experiment}/train.npz",
         test="data/{experiment}/test.npz",
+        judge="results/{experiment}/judge/manifest.json",
         trained="results/{experiment}/train/{model}/{seed}/manifest.json",
     output:
         scores="results/{experiment}/evaluate/{model}/{seed}/scores.csv",
