@@ -149,6 +149,8 @@ class Copy:
             self.run("snakemake", "--unlock")
         elif IN_USE.search(said):
             wait_for(lambda: not self.stages())
+        elif "give the same command again" in said:  # what a killed run had started was still writing
+            pass
         elif asked:
             self.run(*asked[0].split(), fails=None)
         elif "dvc.lock" in said:  # DVC's own sentence: it is no YAML
