@@ -25,7 +25,8 @@ IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
 STEPS = 2  # per epoch, of 40 images in batches of 16: 8 are left out
 
 PRETEXT = {"channels": [4, 4, 4], "hidden": 8, "epochs": 3, "batch": 16, "lr": 1e-3, "shift": 2.0, "polarity": True}
-PRETEXT |= {"size": 5, "neighbours": 3, "cluster_epochs": 2, "weight": 10.0}
+PRETEXT |= {"size": 5, "neighbours": 3, "cluster_epochs": 2}
+STUDENTS = {"rounds": 2, "epochs": 2, "batch": 16, "lr": 2e-3, "agreement": 0.0}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "vlac": {"K": [1, 2, 3, 1]},
@@ -37,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dec": {"K": 3, "features": "pixels", "hidden": [6, 7], "size": 2, "pretrain_epochs": 2, "pretrain_lr": 2e-3}
     | {"epochs": 3, "batch": 16, "lr": 0.01},
     "acol_gar": {"K": 3, "channels": [2, 3], "hidden": 5, "duplicates": 2, "epochs": 3, "batch": 16, "lr": 2e-3},
-    "vlac_plus": {"K": [1, 2, 3, 1], "pretext": PRETEXT},
+    "vlac_plus": {"K": [1, 2, 3, 1], "pretext": PRETEXT, "students": STUDENTS},
 }
 """Small settings of every kind."""
 

@@ -1,4 +1,4 @@
-"""Epoch after epoch: the loop of all networks but VLAC+'s pretext, resumed from a checkpoint to the same bytes."""
+"""Epoch after epoch: the loop of all networks, resumed from a checkpoint to the same bytes."""
 
 import math
 import time

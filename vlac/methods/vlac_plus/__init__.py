@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from vlac.errors import VlacError
 from vlac.methods import base, vlac
 from vlac.params.section import LARGEST, Positive, Section
 
@@ -15,11 +14,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from vlac.methods.vlac_plus.ladder import PlusLadder
-    from vlac.methods.vlac_plus.neighbours import Pairs
-    from vlac.methods.vlac_plus.pretext import Pretext
-    from vlac.models.ladder import Ladder, Posterior
-    from vlac.models.objective import Bound
+    from vlac.methods.vlac_plus.ladder import PlusLadder, PlusSpec
+    from vlac.methods.vlac_plus.learn import GuideTrainer
+    from vlac.models.ladder import Posterior
     from vlac.training.device import Device
     from vlac.training.schedule import Weights
 
@@ -50,8 +47,6 @@ class PretextSettings(Section):
     """Nearest neighbours of an image that share its cluster."""
     cluster_epochs: Positive
     """Of the clusters, before the ladder."""
-    weight: Annotated[float, Field(ge=0)]
-    """Of the neighbours' mutual information in the ladder's loss."""
 
     @model_validator(mode="after")
     def _consistent(self) -> PretextSettings:
@@ -60,68 +55,75 @@ class PretextSettings(Section):
         return self
 
 
+class StudentSettings(Section):
+    """Networks of the pretext's size that learn clusters from varied pictures, each from the one before it."""
+
+    rounds: Positive
+    """Students; the first learns the clusters of the pretext's neighbours."""
+    epochs: Positive
+    """Of each."""
+    batch: Annotated[int, Field(ge=2, le=LARGEST)]
+    """Images of an update."""
+    lr: Annotated[float, Field(gt=0)]
+    """Learning rate of Adam."""
+    agreement: Annotated[float, Field(ge=0, le=1)]
+    """Share of an image's nearest neighbours that must be in its cluster, if it is to be learnt."""
+
+
 class Settings(vlac.Settings):
     """The keys of VLAC, and what is learnt before the ladder."""
 
     kind: Literal["vlac_plus"]  # type: ignore[assignment]
     pretext: PretextSettings
+    students: StudentSettings
 
 
 class Method(vlac.Method):
-    """VLAC whose largest mixture sees pretext features and is taught that neighbours among them share a cluster."""
+    """VLAC whose largest mixture has the clusters of a guide: networks that are trained before the ladder."""
 
     Settings: ClassVar[type[base.Settings]] = Settings
 
     model: PlusLadder
-    learnt: Pretext
-    pairs: Pairs
+    guide: GuideTrainer
+    log_q: Tensor
 
-    def build(self, spec: dict[str, Any]) -> Ladder:
-        """Return an untrained ladder of a stored spec, or of that of a VLAC."""
+    def spec(self) -> PlusSpec:
+        """Return what is to be built."""
+        from vlac.methods.vlac_plus.ladder import PlusSpec
+
+        of = self.settings.pretext
+        guide = {"guide_channels": of.channels, "guide_hidden": of.hidden, "guide_size": of.size}
+        return PlusSpec(**vars(super().spec()), **guide, polarity=of.polarity)
+
+    def build(self, spec: dict[str, Any]) -> PlusLadder:
+        """Return an untrained ladder of a stored spec."""
         from vlac.methods.vlac_plus.ladder import PlusLadder, PlusSpec
 
-        pretext = self.settings.pretext
-        return PlusLadder(PlusSpec(**{"pretext": (*pretext.channels, pretext.hidden, pretext.size)} | spec))
+        return PlusLadder(PlusSpec(**spec))
 
     def prepare(self, images: Tensor, seed: int, device: Device, job: base.Job) -> base.Job:
-        """Learn the pretext network, or find one learnt of the same data, settings and code."""
-        from vlac.methods.vlac_plus.learn import PretextTrainer
+        """Learn the guide, or find one learnt of the same data, settings and code."""
+        from vlac.methods.vlac_plus.learn import GuideTrainer
 
-        if self.settings.pretext.neighbours >= len(images):
-            raise VlacError(
-                f"pretext.neighbours is {self.settings.pretext.neighbours}, but an image has {len(images) - 1} others.",
-                "Use fewer neighbours.",
-            )
         of = {name: value for name, value in job.identity.items() if name != "parameters"}
-        learner = PretextTrainer(images, self.settings.pretext, self.K[self.main_rung], seed, device, of)
-        self.learnt, self.pairs = learner.run(), learner.pairs
-        # A ladder begun on another network cannot be resumed with this one.
-        return replace(job, identity=job.identity | {"pretext": self.learnt.signature})
+        self.guide = GuideTrainer(images, self.settings, self.K[self.main_rung], seed, device, of)
+        self.guide.run()
+        self.log_q = self.guide.log_q()
+        # A ladder begun with another guide cannot be resumed with this one.
+        return replace(job, identity=job.identity | {"guide": self.guide.key})
 
     def initialise(self) -> None:
-        """Take over the pretext network, and its clusters as the main rung's first guess."""
-        self.model.adopt(self.learnt)
-
-    def loss(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> tuple[Tensor, Bound]:
-        """Return the loss of VLAC less the weighted mutual information, in nats, of neighbours' clusters."""
-        import torch
-
-        from vlac.methods.vlac_plus.neighbours import agreement
-
-        loss, terms = super().loss(chosen, x, at, generator)
-        with torch.autocast(x.device.type, enabled=False):
-            gain = agreement(self.model.clusters, self.pairs.draw(generator))
-        return loss - self.settings.pretext.weight * gain, terms
+        """Take over the guide."""
+        self.model.pretext.load_state_dict(self.guide.pretext.state_dict())
+        self.model.student.load_state_dict(self.guide.students[-1].state_dict())
 
     def posteriors(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> dict[int, Posterior]:
-        """Return q(y, z given x) by rung, with the clusters of the images' pretext features."""
-        log_q = self.model.log_q(self.pairs.features[chosen])
-        return self.model.encode(x, at.temperature, generator, log_q, at.fade)
+        """Return q(y, z given x) by rung, with the guide's clusters of the images."""
+        return self.model.encode(x, at.temperature, generator, {self.main_rung: self.log_q[chosen]}, at.fade)
 
     def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor]:
         """Return q(y, z given x) by rung, and the pretext features of x, float (B, size)."""
-        seen = self.model.pretext.features(x)
-        return self.model.encode(x, log_q=self.model.log_q(seen)), seen
+        return self.model.encode(x), self.model.pretext.features(x)
 
     def clusterings(self, train: base.Codes, test: base.Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
         """Return what VLAC+ is built on: its features under k-means, and its clusters before any ladder."""
@@ -148,7 +150,7 @@ class Method(vlac.Method):
         return "pretext"
 
     def protocol(self) -> list[str]:
-        pretext = self.settings.pretext
+        pretext, students = self.settings.pretext, self.settings.students
         moved = f"shifted by up to {pretext.shift:g} px" if pretext.shift else ""
         variants = " and ".join(filter(None, [moved, "half of them as negatives" if pretext.polarity else ""]))
         beyond = (
@@ -156,9 +158,10 @@ class Method(vlac.Method):
             "which of 8 dihedral transforms was applied to a picture normalised by itself"
             + (f" ({variants})" if variants else "")
             + f", and clusters learn to agree between {pretext.neighbours} nearest neighbours among its features "
-            f"({pretext.size} components); no labels. In the ladder, pi of the scored rung reads these features, and "
-            f"the neighbours' mutual information stays in the objective, with weight {pretext.weight:g}. Its further "
-            "rows score its features under k-means (fitted on some of the training images) and its clusters before "
-            "any ladder."
+            f"({pretext.size} components). Then {students.rounds} networks learn one after the other, for "
+            f"{students.epochs} epochs each, from varied pictures, which cluster most neighbours of an image are in by "
+            f"the network before, where {students.agreement:.0%} agree; no labels. The last one says q(y given x) of "
+            "the scored rung. Further rows score the features of the first network under k-means (fitted on some of "
+            "the training images) and its clusters."
         )
         return [*super().protocol(), beyond]

@@ -1,154 +1,229 @@
-"""Learns the pretext network of VLAC+: the task, then the features, then clusters of neighbours."""
+"""Learns the guide of VLAC+: the pretext task, clusters of neighbours among its features, and students of these."""
 
 import hashlib
 import json
-import logging
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlac.errors import DivergedError, VlacError
+from vlac.errors import VlacError
 from vlac.files import remove_leftovers
-from vlac.methods.vlac_plus import PretextSettings
-from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters
+from vlac.methods.base import Job, Row
+from vlac.methods.vlac_plus import PretextSettings, Settings, StudentSettings
+from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, nearest
 from vlac.methods.vlac_plus.pretext import Pretext
+from vlac.methods.vlac_plus.student import Student
+from vlac.methods.vlac_plus.vary import Variation
 from vlac.models.dihedral import normalise, turn
 from vlac.models.ladder import to_input
-from vlac.training.checkpoint import Checkpoint
 from vlac.training.device import Device
+from vlac.training.epochs import Epochs
 
-log = logging.getLogger(__name__)
-
-FOLDER = Path("checkpoints/pretext")
-"""Finished and unfinished networks, named after all that they depend on, so that models can share them."""
+FOLDER = Path("checkpoints/guide")
+"""Networks, named after all that they depend on, so that models can share them."""
 
 FIT = 20_000
 """Most images that the projection is fitted on."""
 
 ROWS = 500
 
+VARIATION = Variation(shift=3.0, turn=0.2, stretch=0.15, colour=0.2, noise=0.1)
+"""Of the pictures that a student sees."""
+
+SMOOTHING = 0.1
+"""Probability that a student's target gives to all clusters alike."""
+
+NEIGHBOURS = 20
+"""Nearest neighbours among a student's features that name an image's cluster for the next one."""
+
+CLUSTER_LR = 1e-3
+
 HOUR = 3600.0
 """Seconds after which nobody writes a temporary file any more: other trainings may share the network."""
 
+ADVICE = "Lower the model's lr in params.yaml"
 
-class PretextTrainer:
-    """Trains the network of one seed, epoch by epoch, with a checkpoint after each.
+Loss = Callable[[Tensor, torch.Generator], Tensor]
+"""From the indices of a batch, int64 (B,), and the source of all noise to what an update minimises, a scalar."""
+
+Epoch = Callable[[int, torch.optim.Optimizer, torch.Generator], Row]
+"""One epoch, given its number from 0."""
+
+
+class GuideTrainer:
+    """Trains the networks of one seed one after the other, epoch by epoch, each with a checkpoint of its own.
 
     Args:
         images: uint8 (N, 32, 32, 3); on the device.
-        K: clusters to learn from the features.
+        K: clusters to learn.
         seed: of weights, shuffling and draws.
         identity: hashes of all that the result depends on beside the settings, K and seed.
+
+    Attributes:
+        pretext: the network, with features and clusters, once `run` was called.
+        students: as many as there were rounds.
+        key: the hash of all that they depend on.
     """
 
     def __init__(
-        self, images: Tensor, settings: PretextSettings, K: int, seed: int, device: Device, identity: dict[str, str]
+        self, images: Tensor, settings: Settings, K: int, seed: int, device: Device, identity: dict[str, str]
     ) -> None:
-        self.images, self.settings, self.seed, self.device = images, settings, seed, device
-        # The weight of the mutual information belongs to the ladder's training, which comes after.
-        of = {"settings": settings.model_dump(exclude={"weight"}), "K": K, "seed": seed, "device": str(device)}
+        self.images, self.settings, self.K, self.seed, self.device = images, settings, K, seed, device
+        of = settings.model_dump(include={"pretext", "students"}) | {"K": K, "seed": seed, "device": str(device)}
         of["images"] = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()  # a search leaves some out
-        key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
-        self.path, self.identity = FOLDER / f"{key[:20]}.pt", {"key": key}
-        self.history: list[dict[str, float]] = []  # a row per epoch, and one more for the clusters at the end
-        torch.manual_seed(seed)
-        c1, c2, c3 = settings.channels
-        self.network = Pretext((c1, c2, c3), settings.hidden, settings.size, K).to(device.torch)
-        self.generator = torch.Generator(device.torch).manual_seed(seed)
-        learning = [*self.network.trunk.parameters(), *self.network.answer.parameters()]
-        self.optimiser = torch.optim.Adam(learning, lr=settings.lr, fused=True)
-        self.steps = len(images) // settings.batch
-        if self.steps == 0:
+        self.key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
+        if settings.pretext.neighbours >= len(images):
             raise VlacError(
-                f"pretext.batch is {settings.batch}, but there are only {len(images)} training images.",
-                "Use a smaller batch.",
+                f"pretext.neighbours is {settings.pretext.neighbours}, but an image has {len(images) - 1} others.",
+                "Use fewer neighbours.",
             )
-
-    def run(self) -> Pretext:
-        """Return the trained network, resumed where an earlier run left it; raise DivergedError if it became NaN."""
-        remove_leftovers(self.path, older=HOUR)
-        if checkpoint := Checkpoint.load(self.path, self.identity):
-            checkpoint.restore(self.path, self.network, self.optimiser, self.generator)
-            self.history = checkpoint.history
-        if len(self.history) > self.settings.epochs:
-            log.info("pretext seed %d: taken from %s", self.seed, self.path)
-            return self.network.eval()
-        for epoch in range(len(self.history), self.settings.epochs):
-            started = time.monotonic()
-            loss = self._epoch(epoch)
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"The pretext of seed {self.seed} became NaN or infinite in epoch {epoch + 1}.",
-                    "Lower the model's pretext.lr in params.yaml and run again.",
+        for name, batch in (("pretext", settings.pretext.batch), ("students", settings.students.batch)):
+            if batch > len(images):
+                raise VlacError(
+                    f"{name}.batch is {batch}, but there are only {len(images)} training images.",
+                    "Use a smaller batch.",
                 )
-            rate = self.steps * self.settings.batch / (time.monotonic() - started)
-            log.info("pretext seed %d, epoch %d: cross-entropy %.3f, %.0f images/s", self.seed, epoch + 1, loss, rate)
-            self._save(loss=loss)
-        self.network.eval()
-        chosen = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)[:FIT]
-        orbits = [self.network.orbit(x) for x in self._inputs(self.images[chosen])]
-        self.network.fit_projection(torch.cat(orbits))
-        information = learn_clusters(self.network.clusters, self.pairs, self.settings.cluster_epochs, self.generator)
-        log.info("pretext seed %d: neighbours share %.2f nats about their cluster", self.seed, information)
-        self._save(information=information)
-        return self.network.eval()
+
+    def run(self) -> None:
+        """Train all networks, resumed where an earlier run left them; raise DivergedError if one became NaN."""
+        self.pretext = self._learn_pretext()
+        self._learn_clusters()
+        self.students: list[Student] = []
+        for _ in range(self.settings.students.rounds):
+            self.students.append(self._learn_student())
+
+    def log_q(self) -> Tensor:
+        """Return what the last student says of the training images: log q(y given x), float (N, K)."""
+        return torch.cat([self.students[-1].look(x)[0] for x in self._inputs(self.images)])
 
     @cached_property
     def pairs(self) -> Pairs:
-        """Neighbours among the features of all training images, of the trained network."""
+        """Neighbours among the pretext features of all training images."""
         # Without autocast, because a trained model is evaluated without it: the same picture, the same features.
-        features = torch.cat([self.network.features(x) for x in self._inputs(self.images)])
-        return Pairs(features, self.settings.neighbours)
+        features = torch.cat([self.pretext.features(x) for x in self._inputs(self.images)])
+        return Pairs(features, self.settings.pretext.neighbours)
 
-    def _epoch(self, epoch: int) -> float:
-        self.network.train()
-        batch, total = self.settings.batch, self.steps * self.settings.epochs
-        order = torch.randperm(len(self.images), generator=self.generator, device=self.device.torch)
-        loss_sum = torch.zeros((), device=self.device.torch)
-        for step in range(self.steps):
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.settings.lr * _cosine((epoch * self.steps + step) / total)
-            x = self._vary(normalise(to_input(self.images[order[step * batch : (step + 1) * batch]])))
-            turned, transform = turn(x)
+    def _learn_pretext(self) -> Pretext:
+        settings = self.settings.pretext
+        torch.manual_seed(self.seed)
+        network = Pretext(settings.channels, settings.hidden, settings.size, self.K).to(self.device.torch)
+        everything = torch.arange(len(self.images), device=self.device.torch)
+        variation = Variation(settings.shift, settings.polarity)
+
+        def loss(chosen: Tensor, generator: torch.Generator) -> Tensor:
+            turned, transform = turn(variation(normalise(to_input(self.images[chosen])), generator))
             with self.device.autocast():
-                answer = self.network(turned)
-            loss = F.cross_entropy(answer.float(), transform)
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            loss_sum += loss.detach()
-        return float(loss_sum) / self.steps
+                answer = network(turned)
+            return F.cross_entropy(answer.float(), transform)
 
-    def _vary(self, x: Tensor) -> Tensor:
-        """Return normalised images moved by up to `shift` pixels, and, with `polarity`, half of them as negatives."""
-        if self.settings.polarity:
-            sign = torch.randint(2, (len(x), 1, 1, 1), generator=self.generator, device=x.device) * 2 - 1
-            x = x * sign
-        if self.settings.shift:
-            move = torch.rand(len(x), 2, generator=self.generator, device=x.device) * 2 - 1
-            still = torch.eye(2, device=x.device).expand(len(x), 2, 2)
-            # grid_sample measures from -1 to 1 across the picture.
-            affine = torch.cat([still, (move * self.settings.shift * 2 / x.shape[-1])[:, :, None]], 2)
-            grid = F.affine_grid(affine, list(x.shape), align_corners=False)
-            x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-        return x
+        def epoch(number: int, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> Row:
+            return _pass(number, settings, everything, loss, optimiser, generator)
+
+        learning = [*network.trunk.parameters(), *network.answer.parameters()]
+        self._train("pretext", network.train(), learning, settings.lr, settings.epochs, epoch)
+        return network.eval()
+
+    def _learn_clusters(self) -> None:
+        """Fit the projection to features, and train clusters until neighbours share them."""
+        network = self.pretext
+
+        def epoch(number: int, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> Row:
+            if number == 0:
+                chosen = torch.randperm(len(self.images), generator=generator, device=self.device.torch)[:FIT]
+                network.fit_projection(torch.cat([network.orbit(x) for x in self._inputs(self.images[chosen])]))
+            network.clusters.train()
+            return {"information": learn_clusters(network.clusters, self.pairs, optimiser, generator)}
+
+        learning = list(network.clusters.parameters())
+        self._train("clusters", network, learning, CLUSTER_LR, self.settings.pretext.cluster_epochs, epoch)
+        network.eval()
+
+    def _learn_student(self) -> Student:
+        """Train a fresh network on what the network before it says, where neighbours agree."""
+        of, settings = self.settings.pretext, self.settings.students
+        torch.manual_seed(self.seed + len(self.students) + 1)
+        network = Student(of.channels, of.hidden, self.K, of.polarity).to(self.device.torch)
+        variation = replace(VARIATION, polarity=of.polarity)
+        taught: list[tuple[Tensor, Tensor]] = []
+
+        def loss(chosen: Tensor, generator: torch.Generator) -> Tensor:
+            x = variation(normalise(to_input(self.images[chosen])), generator)
+            with self.device.autocast():
+                said = network(x)
+            return F.cross_entropy(said.float(), taught[0][0][chosen], label_smoothing=SMOOTHING)
+
+        def epoch(number: int, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> Row:
+            if not taught:  # not before it is needed, which it is not by a student that is found
+                taught.append(self._lesson())
+            return _pass(number, settings, taught[0][1], loss, optimiser, generator)
+
+        name = f"student-{len(self.students) + 1}"
+        self._train(name, network.train(), list(network.parameters()), settings.lr, settings.epochs, epoch)
+        return network.eval()
+
+    def _lesson(self) -> tuple[Tensor, Tensor]:
+        """Return the cluster of every training image, int64 (N,), and the indices of those to be learnt.
+
+        It is the one that most neighbours are in, by the clusters and the features of the network before.
+        """
+        if not self.students:
+            log_q, neighbours = F.log_softmax(self.pretext.clusters(self.pairs.features), -1), self.pairs.neighbours
+        else:
+            said = [self.students[-1].look(x) for x in self._inputs(self.images)]
+            log_q, features = (torch.cat(parts) for parts in zip(*said, strict=True))
+            count = min(NEIGHBOURS, len(features) - 1)
+            neighbours = nearest(F.normalize(features - features.mean(0), dim=1), count)
+        share, y = log_q.detach().exp()[neighbours].mean(1).max(1)
+        agreed = torch.nonzero(share >= self.settings.students.agreement)[:, 0]
+        if len(agreed) < self.settings.students.batch:
+            raise VlacError(
+                f"Neighbours agree about {len(agreed)} images, fewer than students.batch.",
+                "Lower students.agreement or students.batch.",
+            )
+        return y, agreed
+
+    def _train(
+        self, name: str, network: nn.Module, learning: list[nn.Parameter], lr: float, epochs: int, epoch: Epoch
+    ) -> None:
+        """Train a network to its last epoch, resumed from its checkpoint if there is one; the checkpoint stays."""
+        path = FOLDER / f"{self.key[:20]}-{name}.pt"
+        remove_leftovers(path, older=HOUR)
+        optimiser = torch.optim.Adam(learning, lr=lr, fused=True)
+        generator = torch.Generator(self.device.torch).manual_seed(self.seed)
+        job = Job(name, path, {"key": self.key})
+        of = network, optimiser, generator, self.device, self.seed, job, epochs, len(self.images), ADVICE
+        Epochs(*of).run(lambda number: epoch(number, optimiser, generator))
 
     def _inputs(self, images: Tensor) -> Iterator[Tensor]:
         for start in range(0, len(images), ROWS):
             yield to_input(images[start : start + ROWS])
 
-    def _save(self, **told: float) -> None:
-        self.history.append({"epoch": len(self.history) + 1, **told})
-        states = self.network.state_dict(), self.optimiser.state_dict(), self.generator.get_state()
-        Checkpoint(self.identity, len(self.history), *states, self.history).save(self.path)
 
-
-def _cosine(progress: float) -> float:
-    """Return the learning rate's factor: from 1 to 0.05 along half a cosine."""
-    return 0.525 + 0.475 * math.cos(math.pi * progress)
+def _pass(
+    number: int,
+    settings: PretextSettings | StudentSettings,
+    images: Tensor,
+    loss: Loss,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> Row:
+    """Train on each of `images`, given by their indices, once; the learning rate falls along half a cosine."""
+    steps = len(images) // settings.batch
+    order = images[torch.randperm(len(images), generator=generator, device=images.device)]
+    total = torch.zeros((), device=images.device)
+    for step in range(steps):
+        progress = (number * steps + step) / (settings.epochs * steps)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.lr * (0.525 + 0.475 * math.cos(math.pi * progress))
+        value = loss(order[step * settings.batch : (step + 1) * settings.batch], generator)
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        optimiser.step()
+        total += value.detach()
+    return {"cross_entropy": float(total) / steps}

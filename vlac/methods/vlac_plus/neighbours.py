@@ -10,7 +10,6 @@ BATCH = 1000
 """Pairs per update: K x K joint probabilities need many to be estimated."""
 
 ROWS = 1000
-LR = 1e-3
 
 
 def nearest(features: Tensor, count: int) -> Tensor:
@@ -58,19 +57,16 @@ def agreement(clusters: Clusters, pairs: Tensor) -> Tensor:
     return mutual_information(log_q, log_q_other)
 
 
-def learn_clusters(clusters: Clusters, pairs: Pairs, epochs: int, generator: torch.Generator) -> float:
-    """Train `clusters` until neighbours share them, and return the last epoch's mutual information in nats."""
-    optimiser = torch.optim.Adam(clusters.parameters(), lr=LR, fused=True)
+def learn_clusters(
+    clusters: Clusters, pairs: Pairs, optimiser: torch.optim.Optimizer, generator: torch.Generator
+) -> float:
+    """Train `clusters` for an epoch to be shared by neighbours, and return the mutual information in nats."""
     steps = len(pairs.features) // pairs.size
-    clusters.train()
     total = torch.zeros((), device=pairs.features.device)
-    for _ in range(epochs):
-        total.zero_()
-        for _ in range(steps):
-            gain = agreement(clusters, pairs.draw(generator))
-            optimiser.zero_grad(set_to_none=True)
-            (-gain).backward()
-            optimiser.step()
-            total += gain.detach()
-    clusters.eval()
+    for _ in range(steps):
+        gain = agreement(clusters, pairs.draw(generator))
+        optimiser.zero_grad(set_to_none=True)
+        (-gain).backward()
+        optimiser.step()
+        total += gain.detach()
     return float(total) / steps

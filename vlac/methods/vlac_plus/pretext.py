@@ -1,7 +1,5 @@
 """The pretext network of VLAC+, which learns the task of vlac/models/dihedral.py, and the features it sees by."""
 
-import hashlib
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +7,12 @@ from torch.nn import functional as F
 from vlac.models.dihedral import TRANSFORMS, dihedral, normalise
 from vlac.models.networks.layers import Flatten, dense
 from vlac.models.networks.vlae import Block
+
+
+def make_trunk(channels: list[int], hidden: int) -> nn.Sequential:
+    """Return three blocks of convolutions and a fully connected layer, from pictures to float (B, hidden)."""
+    blocks = [Block(inputs, outputs) for inputs, outputs in zip((3, *channels[:2]), channels, strict=True)]
+    return nn.Sequential(*blocks, Flatten(), dense(channels[2] * 16, hidden))
 
 
 class Clusters(nn.Sequential):
@@ -25,24 +29,15 @@ class Pretext(nn.Module):
     centre: Tensor
     projection: Tensor
 
-    def __init__(self, channels: tuple[int, int, int], hidden: int, size: int, K: int) -> None:
+    def __init__(self, channels: list[int], hidden: int, size: int, K: int) -> None:
         super().__init__()
         self.size = size
-        self.trunk = nn.Sequential(
-            *(Block(inputs, outputs) for inputs, outputs in zip((3, *channels[:2]), channels, strict=True)),
-            Flatten(),
-            dense(channels[2] * 16, hidden),
-        )
+        self.trunk = make_trunk(channels, hidden)
         self.answer = nn.Linear(hidden, TRANSFORMS)
         self.clusters = Clusters(size, K)
         self.register_buffer("centre", torch.zeros(TRANSFORMS * hidden))
         self.register_buffer("projection", torch.zeros(TRANSFORMS * hidden, size))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def signature(self) -> str:
-        """The SHA-256 of the weights."""
-        return hashlib.sha256(b"".join(w.cpu().numpy().tobytes() for w in self.state_dict().values())).hexdigest()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the log-odds of the eight transforms, float (B, 8), for normalised images, float (B, 3, 32, 32)."""

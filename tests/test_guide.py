@@ -1,0 +1,206 @@
+"""The guide of VLAC+: the transforms are a group, features follow from definitions, students learn from neighbours."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.metrics import mutual_info_score
+from tiny import SETTINGS, tiny_images, tiny_input, tiny_job, tiny_method
+from torch.nn import functional as F
+
+from vlac.errors import VlacError
+from vlac.methods.vlac_plus import Settings, learn
+from vlac.methods.vlac_plus.learn import GuideTrainer
+from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, mutual_information
+from vlac.methods.vlac_plus.pretext import Clusters, Pretext
+from vlac.methods.vlac_plus.vary import Variation
+from vlac.models.dihedral import TRANSFORMS, dihedral
+from vlac.training.device import Device
+from vlac.training.schedule import Weights
+
+CPU = Device(torch.device("cpu"), bfloat16=False)
+
+
+def _learner(path, monkeypatch, identity="i"):
+    monkeypatch.setattr(learn, "FOLDER", path)
+    images = torch.from_numpy(tiny_images(64))
+    settings = Settings(kind="vlac_plus", **SETTINGS["vlac_plus"])
+    return GuideTrainer(images, settings, 4, 0, CPU, {"inputs": identity})
+
+
+def test_the_transforms_are_the_eight_of_the_square():
+    x = torch.arange(9.0).view(1, 1, 3, 3)
+    found = {tuple(dihedral(x, t).flatten().tolist()) for t in range(TRANSFORMS)}
+    square = np.arange(9.0).reshape(3, 3)
+    turns = [np.rot90(square, k) for k in range(4)]
+    assert found == {tuple(a.flatten()) for a in [*turns, *(turn.T for turn in turns)]}
+
+
+def test_the_projection_is_principal_components_over_the_root_of_their_std():
+    torch.manual_seed(0)
+    network = Pretext((2, 2, 2), 3, 6, 4)
+    orbit = torch.randn(200, 24) * torch.linspace(0.5, 3, 24) + 1
+    network.fit_projection(orbit)
+    pca = PCA(6).fit(orbit.numpy())
+    expected = pca.transform(orbit.numpy()) / pca.explained_variance_**0.25
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    # Components are defined up to their sign.
+    assert np.allclose(network.project(orbit).abs().numpy(), np.abs(expected), atol=1e-3)
+
+
+def test_mutual_information_of_sure_clusters_is_that_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 4, 500)
+    other = np.where(generator.random(500) < 0.7, y, generator.integers(0, 4, 500))
+    log_q, log_q_other = (torch.from_numpy(np.eye(4)[values]).clamp_min(1e-12).log() for values in (y, other))
+    both_ways = mutual_info_score(np.concatenate([y, other]), np.concatenate([other, y]))
+    assert float(mutual_information(log_q, log_q_other)) == pytest.approx(both_ways, abs=1e-4)
+
+
+def test_clusters_of_neighbours_find_separate_groups():
+    generator = torch.Generator().manual_seed(0)
+    groups = torch.arange(3).repeat_interleave(100)
+    features = F.normalize(torch.eye(6)[groups] + 0.1 * torch.randn(300, 6, generator=generator), dim=1)
+    torch.manual_seed(0)
+    clusters = Clusters(6, 3)
+    pairs, optimiser = Pairs(features, 5), torch.optim.Adam(clusters.parameters(), lr=1e-3)
+    information = [learn_clusters(clusters.train(), pairs, optimiser, generator) for _ in range(200)][-1]
+    clusters.eval()
+    y = clusters(features).argmax(-1)
+    assert mutual_info_score(y, groups) == pytest.approx(math.log(3))
+    assert information > 0.9 * math.log(3)
+
+
+def test_varied_images_are_moved_by_at_most_the_shift():
+    # A ramp tells each pixel's origin: brightness grows by 1 per column to the right.
+    ramp = torch.arange(32.0).expand(400, 3, 32, 32)
+    varied = Variation(shift=2.0, polarity=True)(ramp, torch.Generator().manual_seed(0))
+    sign = varied[:, 0, 16, 16].sign()
+    moved = sign * varied[:, 0, 16, 16] - 16
+    assert moved.abs().max() <= 2.0 + 1e-4
+    assert moved.abs().max() > 1.5
+    assert 0.4 < (sign > 0).float().mean() < 0.6
+
+
+def test_turned_and_stretched_images_are_so_by_at_most_as_much():
+    # Columns and rows as two channels: the change from pixel to pixel is the matrix of the map.
+    ramp = torch.arange(32.0)
+    planes = torch.stack([ramp.expand(32, 32), ramp[:, None].expand(32, 32), torch.zeros(32, 32)]).expand(
+        400, 3, 32, 32
+    )
+    varied = Variation(turn=0.2, stretch=0.15)(planes, torch.Generator().manual_seed(0))
+    along, across = varied[:, :2, 16, 17] - varied[:, :2, 16, 16], varied[:, :2, 17, 16] - varied[:, :2, 16, 16]
+    angle = torch.atan2(along[:, 1], along[:, 0])
+    assert 0.15 < angle.abs().max() < 0.27  # unequal sizes of the axes turn it further: tan 0.2 e^0.3 at most
+    determinant = along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
+    assert determinant.log().abs().max() < 0.3 + 1e-3
+    assert determinant.log().std() > 0.05
+
+
+def test_the_lesson_is_the_cluster_of_most_neighbours_where_they_agree(tmp_path, monkeypatch):
+    learner = _learner(tmp_path, monkeypatch)
+    students = learner.settings.students.model_copy(update={"agreement": 0.6, "batch": 2})
+    learner.settings = learner.settings.model_copy(update={"students": students})
+
+    class Pupil:
+        """Sees two groups on two axes, and is wrong about one image; one image lies between them."""
+
+        def look(self, x):
+            features = torch.zeros(64, 2)
+            features[:32, 0], features[32:, 1] = 1.0, 1.0
+            features[63] = 0.5
+            q = torch.full((64, 4), 0.01)
+            q[:32, 1], q[32:, 2] = 0.97, 0.97
+            q[5] = torch.tensor([0.97, 0.01, 0.01, 0.01])
+            return q.log(), features
+
+    monkeypatch.setattr(learn, "ROWS", 64)
+    learner.students = [Pupil()]
+    y, agreed = learner._lesson()
+    assert y[:32].tolist() == [1] * 32  # image 5 too
+    assert y[32:63].tolist() == [2] * 31
+    assert set(range(63)) <= set(agreed.tolist())
+
+
+def stop(*of):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("part", ["pretext", "clusters", "student-1", "student-2"])
+def test_a_guide_interrupted_anywhere_ends_in_the_same_networks_and_a_finished_one_is_found(
+    part, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("vlac.training.epochs.CHECKPOINT_SECONDS", 0.0)
+    whole = _learner(tmp_path / "whole", monkeypatch)
+    whole.run()
+    cut = _learner(tmp_path / "cut", monkeypatch)
+    train = cut._train
+
+    def cut_short(name, *of):
+        *rest, epoch = of
+        train(name, *rest, lambda n, *with_: stop() if name == part and n == 1 else epoch(n, *with_))
+
+    monkeypatch.setattr(cut, "_train", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    resumed = _learner(tmp_path / "cut", monkeypatch)
+    resumed.run()
+    pairs = [(whole.pretext, resumed.pretext), *zip(whole.students, resumed.students, strict=True)]
+    for one, other in pairs:
+        assert all(
+            torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+        )
+
+    monkeypatch.setattr(learn, "_pass", stop)
+    monkeypatch.setattr(learn, "learn_clusters", stop)
+    found = _learner(tmp_path / "cut", monkeypatch)
+    found.run()
+    assert torch.equal(found.students[-1].head.weight, whole.students[-1].head.weight)
+    assert _learner(tmp_path / "cut", monkeypatch, identity="other data").key != found.key
+
+
+def test_a_damaged_network_is_named(tmp_path, monkeypatch):
+    learner = _learner(tmp_path, monkeypatch)
+    learner.run()
+    path = next(tmp_path.glob("*-pretext.pt"))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(VlacError, match=r"pretext\.pt is damaged.*rm "):
+        _learner(tmp_path, monkeypatch).run()
+
+
+@pytest.fixture
+def method(tmp_path, monkeypatch):
+    """Yield a trained VLAC+; the training of its ladder has left a checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    trained = tiny_method("vlac_plus")
+    trained.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt"))
+    return trained
+
+
+def test_training_leaves_the_guide_as_it_was(method):
+    for own, learnt in (
+        (method.model.pretext, method.guide.pretext),
+        (method.model.student, method.guide.students[-1]),
+    ):
+        for name, value in own.state_dict().items():
+            assert torch.equal(value, learnt.state_dict()[name]), name
+
+
+def test_the_clusters_of_the_main_rung_are_the_students(method):
+    at = Weights(0.5, *(dict.fromkeys((1, 2, 3, 4), 1.0) for _ in range(3)))
+    x = tiny_input(40)
+    _, terms = method.loss(torch.arange(16), x[:16], at, torch.Generator().manual_seed(1))
+    log_q = method.guide.students[-1].look(x[:16])[0]
+    torch.testing.assert_close(terms.posteriors[3].log_q, log_q)
+    assert (method.encode(tiny_images(40)).y[3][:16] == log_q.argmax(1).numpy()).all()
+
+
+def test_a_ladder_does_not_resume_with_another_guide(method, tmp_path):
+    resumed = []
+    method.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt", resumed=resumed.append))
+    students = method.settings.students.model_copy(update={"lr": 3e-3})
+    method.settings = method.settings.model_copy(update={"students": students})
+    method.fit(tiny_images(40), 0, tiny_job(tmp_path / "0.pt", resumed=resumed.append))
+    assert [len(rows) for rows in resumed] == [3, 0]
