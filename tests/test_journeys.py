@@ -43,5 +43,5 @@ def test_an_experiment_of_a_temporary_folder_can_be_applied(made: Project) -> No
     made.run("dvc", "exp", "apply", "larger")
     assert "K: 11" in (made.folder / "params.yaml").read_text()
     assert (made.folder / "reports/table1.md").read_text() != before
-    assert "0 of 11 jobs" in made.run(sys.executable, "-m", "vlac", "plan")
+    assert "0 of 12 jobs" in made.run(sys.executable, "-m", "vlac", "plan")
     assert made.planned() == made.repro() == set()

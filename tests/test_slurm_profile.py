@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-HEAVY = ("train", "probe", "evaluate")
+HEAVY = ("train", "probe", "judge", "evaluate")
 
 Asked = dict[str, dict[str, str]]
 """Threads and resources of each job, by its command."""
@@ -41,7 +41,7 @@ def asked(project: Project, *options: str) -> Asked:
 def test_every_job_says_what_it_needs(device: str, cards: str, project: Project) -> None:
     project.change("training", "device", to=device)
     jobs = asked(project)
-    assert len(jobs) == 22
+    assert len(jobs) == 23
     for command, needs in jobs.items():
         stage = command.split()[0]
         assert int(needs["mem_mb"]) >= 500, command

@@ -94,9 +94,9 @@ def test_what_the_environment_holds_changes_no_byte(tmp_path: Path) -> None:
         project = Project(tiny_project(tmp_path / name))
         shutil.copy(project.folder / "data/tiny/train.npz", project.folder / "data/tiny/test.npz")
         (project.folder / "matplotlibrc").write_text("axes.facecolor: red\nsavefig.dpi: 30\n")
-        for stage in ("train", "evaluate", "figures"):
-            command = (sys.executable, "-m", "vlac", stage, "--model", "vlac", "--seed", "1")
-            project.run(*command, PYTHONPATH=str(ROOT), **environment)
+        of_model = ("--model", "vlac", "--seed", "1")
+        for stage in (("judge",), ("train", *of_model), ("evaluate", *of_model), ("figures", *of_model)):
+            project.run(sys.executable, "-m", "vlac", *stage, PYTHONPATH=str(ROOT), **environment)
         files = [path for folder in ("results", "reports") for path in (project.folder / folder).rglob("*.*")]
         made[name] = {str(path.relative_to(project.folder)): path.read_bytes() for path in files if path.is_file()}
     assert len(made["calm"]) > 8
