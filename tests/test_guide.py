@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from vlac.errors import VlacError
 from vlac.methods.vlac_plus import Settings, learn
+from vlac.methods.vlac_plus.join import association, join
 from vlac.methods.vlac_plus.learn import GuideTrainer
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, mutual_information
 from vlac.methods.vlac_plus.pretext import Clusters, Pretext
@@ -23,11 +24,12 @@ from vlac.training.schedule import Weights
 CPU = Device(torch.device("cpu"), bfloat16=False)
 
 
-def _learner(path, monkeypatch, identity="i"):
+def _learner(path, monkeypatch, identity="i", K=3, **students):
     monkeypatch.setattr(learn, "FOLDER", path)
     images = torch.from_numpy(tiny_images(64))
-    settings = Settings(kind="vlac_plus", **SETTINGS["vlac_plus"])
-    return GuideTrainer(images, settings, 4, 0, CPU, {"inputs": identity})
+    of = SETTINGS["vlac_plus"]
+    settings = Settings(kind="vlac_plus", **of | {"students": of["students"] | students})
+    return GuideTrainer(images, settings, K, 0, CPU, {"inputs": identity})
 
 
 def test_the_transforms_are_the_eight_of_the_square():
@@ -100,9 +102,7 @@ def test_turned_and_stretched_images_are_so_by_at_most_as_much():
 
 
 def test_the_lesson_is_the_cluster_of_most_neighbours_where_they_agree(tmp_path, monkeypatch):
-    learner = _learner(tmp_path, monkeypatch)
-    students = learner.settings.students.model_copy(update={"agreement": 0.6, "batch": 2})
-    learner.settings = learner.settings.model_copy(update={"students": students})
+    learner = _learner(tmp_path, monkeypatch, K=4, agreement=0.6, batch=2)
 
     class Pupil:
         """Sees two groups on two axes, and is wrong about one image; one image lies between them."""
@@ -118,10 +118,33 @@ def test_the_lesson_is_the_cluster_of_most_neighbours_where_they_agree(tmp_path,
 
     monkeypatch.setattr(learn, "ROWS", 64)
     learner.students = [Pupil()]
-    y, agreed = learner._lesson()
+    y, agreed = learner._lesson(4)
     assert y[:32].tolist() == [1] * 32  # image 5 too
     assert y[32:63].tolist() == [2] * 31
     assert set(range(63)) <= set(agreed.tolist())
+
+
+def test_the_association_is_what_stays_within():
+    ties = np.array([[4.0, 2.0, 0.0], [2.0, 4.0, 1.0], [0.0, 1.0, 2.0]])
+    assert association(ties, np.array([0, 0, 1]), 2) == pytest.approx(12 / 13 + 2 / 3)
+    assert join(ties, 2, 0).tolist() in ([0, 0, 1], [1, 1, 0])
+
+
+def test_groups_of_unequal_size_are_found():
+    groups = np.array([0] * 9 + [1] * 2 + [2])
+    noise = np.random.default_rng(0).random((12, 12)) * 0.2
+    found = join((groups[:, None] == groups) + noise + noise.T, 3, 0)
+    assert mutual_info_score(groups, found) == pytest.approx(mutual_info_score(groups, groups))
+
+
+def test_clusters_beyond_K_are_joined_for_one_more_student(tmp_path, monkeypatch):
+    learner = _learner(tmp_path, monkeypatch, clusters=5)
+    learner.run()
+    assert [student.head.out_features for student in learner.students] == [5, 5, 3]
+    assert learner.log_q().shape == (64, 3)
+    made = set(tmp_path.iterdir())
+    _learner(tmp_path, monkeypatch, clusters=5, K=2).run()  # shares the networks before
+    assert [path.stem.partition("-")[2] for path in set(tmp_path.iterdir()) - made] == ["student-joined-2"]
 
 
 def stop(*of):

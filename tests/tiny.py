@@ -26,7 +26,7 @@ STEPS = 2  # per epoch, of 40 images in batches of 16: 8 are left out
 
 PRETEXT = {"channels": [4, 4, 4], "hidden": 8, "epochs": 3, "batch": 16, "lr": 1e-3, "shift": 2.0, "polarity": True}
 PRETEXT |= {"size": 5, "neighbours": 3, "cluster_epochs": 2}
-STUDENTS = {"rounds": 2, "epochs": 2, "batch": 16, "lr": 2e-3, "agreement": 0.0}
+STUDENTS = {"clusters": 3, "rounds": 2, "epochs": 2, "batch": 16, "lr": 2e-3, "agreement": 0.0}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "vlac": {"K": [1, 2, 3, 1]},

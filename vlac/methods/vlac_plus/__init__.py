@@ -58,8 +58,10 @@ class PretextSettings(Section):
 class StudentSettings(Section):
     """Networks of the pretext's size that learn clusters from varied pictures, each from the one before it."""
 
+    clusters: Annotated[int, Field(ge=2, le=LARGEST)]
+    """What they learn; more than the largest K are joined to as many in the end, for one more student."""
     rounds: Positive
-    """Students; the first learns the clusters of the pretext's neighbours."""
+    """Students of all clusters; the first learns the clusters of the pretext's neighbours."""
     epochs: Positive
     """Of each."""
     batch: Annotated[int, Field(ge=2, le=LARGEST)]
@@ -77,6 +79,14 @@ class Settings(vlac.Settings):
     pretext: PretextSettings
     students: StudentSettings
 
+    @model_validator(mode="after")
+    def _enough_clusters(self) -> Settings:
+        if self.students.clusters < max(self.K):
+            raise ValueError(
+                f"students.clusters is {self.students.clusters}, but K has {max(self.K)}: at least as many"
+            )
+        return self
+
 
 class Method(vlac.Method):
     """VLAC whose largest mixture has the clusters of a guide: networks that are trained before the ladder."""
@@ -93,6 +103,7 @@ class Method(vlac.Method):
 
         of = self.settings.pretext
         guide = {"guide_channels": of.channels, "guide_hidden": of.hidden, "guide_size": of.size}
+        guide["guide_clusters"] = self.settings.students.clusters
         return PlusSpec(**vars(super().spec()), **guide, polarity=of.polarity)
 
     def build(self, spec: dict[str, Any]) -> PlusLadder:
@@ -153,6 +164,8 @@ class Method(vlac.Method):
         pretext, students = self.settings.pretext, self.settings.students
         moved = f"shifted by up to {pretext.shift:g} px" if pretext.shift else ""
         variants = " and ".join(filter(None, [moved, "half of them as negatives" if pretext.polarity else ""]))
+        K = max(self.settings.K)
+        joined = f" Their {students.clusters} clusters are joined to {K} by normalised cut, and one more learns these."
         beyond = (
             f"VLAC+ goes beyond the paper. Before the ladder, a network learns for {pretext.epochs} epochs to tell "
             "which of 8 dihedral transforms was applied to a picture normalised by itself"
@@ -160,7 +173,9 @@ class Method(vlac.Method):
             + f", and clusters learn to agree between {pretext.neighbours} nearest neighbours among its features "
             f"({pretext.size} components). Then {students.rounds} networks learn one after the other, for "
             f"{students.epochs} epochs each, from varied pictures, which cluster most neighbours of an image are in by "
-            f"the network before, where {students.agreement:.0%} agree; no labels. The last one says q(y given x) of "
+            f"the network before, where {students.agreement:.0%} agree; no labels."
+            + (joined if students.clusters > K else "")
+            + " The last one says q(y given x) of "
             "the scored rung. Further rows score the features of the first network under k-means (fitted on some of "
             "the training images) and its clusters."
         )

@@ -19,6 +19,7 @@ class PlusSpec(Spec):
     guide_channels: list[int]
     guide_hidden: int
     guide_size: int
+    guide_clusters: int  # of the pretext's neighbours
     polarity: bool  # whether the student sees a picture's negative, too
 
 
@@ -30,8 +31,9 @@ class PlusLadder(Ladder):
     def __init__(self, spec: PlusSpec) -> None:
         super().__init__(spec)
         K = spec.K[spec.main_rung]
-        self.pretext = Pretext(spec.guide_channels, spec.guide_hidden, spec.guide_size, K).requires_grad_(False)
-        self.student = Student(spec.guide_channels, spec.guide_hidden, K, spec.polarity).requires_grad_(False)
+        shape = spec.guide_channels, spec.guide_hidden
+        self.pretext = Pretext(*shape, spec.guide_size, spec.guide_clusters).requires_grad_(False)
+        self.student = Student(*shape, K, spec.polarity).requires_grad_(False)
 
     def make_head(self, rung: int, features: int) -> Head:
         """Return a new head; that of the main rung has no clusters of its own."""

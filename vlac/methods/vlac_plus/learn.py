@@ -16,6 +16,7 @@ from vlac.errors import VlacError
 from vlac.files import remove_leftovers
 from vlac.methods.base import Job, Row
 from vlac.methods.vlac_plus import PretextSettings, Settings, StudentSettings
+from vlac.methods.vlac_plus.join import join
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, nearest
 from vlac.methods.vlac_plus.pretext import Pretext
 from vlac.methods.vlac_plus.student import Student
@@ -61,13 +62,13 @@ class GuideTrainer:
 
     Args:
         images: uint8 (N, 32, 32, 3); on the device.
-        K: clusters to learn.
+        K: clusters that the last student has.
         seed: of weights, shuffling and draws.
         identity: hashes of all that the result depends on beside the settings, K and seed.
 
     Attributes:
         pretext: the network, with features and clusters, once `run` was called.
-        students: as many as there were rounds.
+        students: as many as there were rounds, and one more where clusters are joined.
         key: the hash of all that they depend on.
     """
 
@@ -75,7 +76,7 @@ class GuideTrainer:
         self, images: Tensor, settings: Settings, K: int, seed: int, device: Device, identity: dict[str, str]
     ) -> None:
         self.images, self.settings, self.K, self.seed, self.device = images, settings, K, seed, device
-        of = settings.model_dump(include={"pretext", "students"}) | {"K": K, "seed": seed, "device": str(device)}
+        of = settings.model_dump(include={"pretext", "students"}) | {"seed": seed, "device": str(device)}
         of["images"] = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()  # a search leaves some out
         self.key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
         if settings.pretext.neighbours >= len(images):
@@ -95,8 +96,11 @@ class GuideTrainer:
         self.pretext = self._learn_pretext()
         self._learn_clusters()
         self.students: list[Student] = []
-        for _ in range(self.settings.students.rounds):
-            self.students.append(self._learn_student())
+        clusters = self.settings.students.clusters
+        for number in range(1, self.settings.students.rounds + 1):
+            self.students.append(self._learn_student(f"student-{number}", clusters))
+        if clusters > self.K:
+            self.students.append(self._learn_student(f"student-joined-{self.K}", self.K))
 
     def log_q(self) -> Tensor:
         """Return what the last student says of the training images: log q(y given x), float (N, K)."""
@@ -112,7 +116,9 @@ class GuideTrainer:
     def _learn_pretext(self) -> Pretext:
         settings = self.settings.pretext
         torch.manual_seed(self.seed)
-        network = Pretext(settings.channels, settings.hidden, settings.size, self.K).to(self.device.torch)
+        network = Pretext(settings.channels, settings.hidden, settings.size, self.settings.students.clusters).to(
+            self.device.torch
+        )
         everything = torch.arange(len(self.images), device=self.device.torch)
         variation = Variation(settings.shift, settings.polarity)
 
@@ -144,11 +150,11 @@ class GuideTrainer:
         self._train("clusters", network, learning, CLUSTER_LR, self.settings.pretext.cluster_epochs, epoch)
         network.eval()
 
-    def _learn_student(self) -> Student:
-        """Train a fresh network on what the network before it says, where neighbours agree."""
+    def _learn_student(self, name: str, K: int) -> Student:
+        """Train a fresh network of K clusters on what the network before it says, where neighbours agree."""
         of, settings = self.settings.pretext, self.settings.students
         torch.manual_seed(self.seed + len(self.students) + 1)
-        network = Student(of.channels, of.hidden, self.K, of.polarity).to(self.device.torch)
+        network = Student(of.channels, of.hidden, K, of.polarity).to(self.device.torch)
         variation = replace(VARIATION, polarity=of.polarity)
         taught: list[tuple[Tensor, Tensor]] = []
 
@@ -160,17 +166,17 @@ class GuideTrainer:
 
         def epoch(number: int, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> Row:
             if not taught:  # not before it is needed, which it is not by a student that is found
-                taught.append(self._lesson())
+                taught.append(self._lesson(K))
             return _pass(number, settings, taught[0][1], loss, optimiser, generator)
 
-        name = f"student-{len(self.students) + 1}"
         self._train(name, network.train(), list(network.parameters()), settings.lr, settings.epochs, epoch)
         return network.eval()
 
-    def _lesson(self) -> tuple[Tensor, Tensor]:
-        """Return the cluster of every training image, int64 (N,), and the indices of those to be learnt.
+    def _lesson(self, K: int) -> tuple[Tensor, Tensor]:
+        """Return which of K clusters every training image is in, int64 (N,), and the indices of those to be learnt.
 
-        It is the one that most neighbours are in, by the clusters and the features of the network before.
+        It is the one that most neighbours are in, by the clusters and the features of the network before. More than K
+        are joined.
         """
         if not self.students:
             log_q, neighbours = F.log_softmax(self.pretext.clusters(self.pairs.features), -1), self.pairs.neighbours
@@ -179,7 +185,12 @@ class GuideTrainer:
             log_q, features = (torch.cat(parts) for parts in zip(*said, strict=True))
             count = min(NEIGHBOURS, len(features) - 1)
             neighbours = nearest(F.normalize(features - features.mean(0), dim=1), count)
-        share, y = log_q.detach().exp()[neighbours].mean(1).max(1)
+        q = log_q.detach().exp()
+        if q.shape[1] > K:
+            ties = (q.T @ q[neighbours].mean(1)).double().cpu().numpy()
+            groups = torch.from_numpy(join(ties + ties.T, K, self.seed)).to(q.device)
+            q = q @ F.one_hot(groups, K).to(q.dtype)
+        share, y = q[neighbours].mean(1).max(1)
         agreed = torch.nonzero(share >= self.settings.students.agreement)[:, 0]
         if len(agreed) < self.settings.students.batch:
             raise VlacError(
