@@ -151,30 +151,25 @@ def stop(*of):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("part", ["pretext", "clusters", "student-1", "student-2"])
-def test_a_guide_interrupted_anywhere_ends_in_the_same_networks_and_a_finished_one_is_found(
-    part, tmp_path, monkeypatch
-):
+def test_a_guide_interrupted_anywhere_ends_in_the_same_networks_and_a_finished_one_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr("vlac.training.epochs.CHECKPOINT_SECONDS", 0.0)
     whole = _learner(tmp_path / "whole", monkeypatch)
     whole.run()
-    cut = _learner(tmp_path / "cut", monkeypatch)
-    train = cut._train
+    for part in ("pretext", "clusters", "student-1", "student-2"):
+        cut = _learner(tmp_path / "cut", monkeypatch)
 
-    def cut_short(name, *of):
-        *rest, epoch = of
-        train(name, *rest, lambda n, *with_: stop() if name == part and n == 1 else epoch(n, *with_))
+        def cut_short(name, *of, train=cut._train, part=part):
+            *rest, epoch = of
+            train(name, *rest, lambda n, *with_: stop() if name == part and n == 1 else epoch(n, *with_))
 
-    monkeypatch.setattr(cut, "_train", cut_short)
-    with pytest.raises(KeyboardInterrupt):
-        cut.run()
+        monkeypatch.setattr(cut, "_train", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            cut.run()
     resumed = _learner(tmp_path / "cut", monkeypatch)
     resumed.run()
-    pairs = [(whole.pretext, resumed.pretext), *zip(whole.students, resumed.students, strict=True)]
-    for one, other in pairs:
-        assert all(
-            torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-        )
+    for one, other in [(whole.pretext, resumed.pretext), *zip(whole.students, resumed.students, strict=True)]:
+        again = other.state_dict()
+        assert all(torch.equal(value, again[name]) for name, value in one.state_dict().items())
 
     monkeypatch.setattr(learn, "_pass", stop)
     monkeypatch.setattr(learn, "learn_clusters", stop)
