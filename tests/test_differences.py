@@ -45,6 +45,9 @@ def test_every_pair_is_tested_as_by_hand() -> None:
         assert pair.welch == pytest.approx(p)
         assert (pair.low, pair.high) == pytest.approx((low, high))
         assert pair.permutation == pytest.approx(enumerated(first, second))
+    of_a = differences(scores, of=["a"])
+    assert of_a["second"].tolist() == ["b", "c"]
+    assert of_a["permutation_holm"].tolist()[1] == pytest.approx(4 / 70)  # of two pairs
     # a and c, and b and c, do not overlap: the least p of 70 partitions, 2 / 70, adjusted for three pairs.
     assert tested["permutation"].tolist()[1:] == pytest.approx([2 / 70, 2 / 70])
     assert tested["permutation_holm"].tolist()[1:] == pytest.approx([6 / 70, 6 / 70])

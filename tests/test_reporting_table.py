@@ -130,6 +130,15 @@ def test_rows_of_three_seeds_are_compared(tmp_path, shipped):
     assert row[5:] == [f"{3 * p:.3f}", "0.100", "0.300"]
 
 
+def test_vlac_is_compared_with_every_row_and_the_others_not_with_each_other(tmp_path, shipped):
+    gmdgm, pixels = {"kind": "gmdgm", "K": 9, "z": 4}, {"kind": "kmeans", "K": 50, "features": "pixels"}
+    params = changed(shipped, models=shipped.model_dump()["models"] | {"mine": gmdgm, "pixels": pixels})
+    section = report(tmp_path, params, [0.4, 0.5]).partition("## Differences")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 7  # of ten pairs
+    assert all("VLAC" in row for row in rows)
+
+
 def test_one_seed_has_no_spread_and_is_not_tested(tmp_path, shipped):
     text = report(tmp_path, changed(shipped, seeds=[0]), [0.6])
     assert cells(text, PAPER[1])[3:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "0.300", "40.0", "1"]

@@ -3,7 +3,7 @@
 import itertools
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,12 @@ PARTITIONS = 200_000
 """Most partitions of two models' seeds that the exact permutation test goes through; ten seeds each have 184,756."""
 
 
-def differences(scores: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """Test every pair of models, in the order of `scores`: finite scores of at least two seeds of each model.
+def differences(scores: Mapping[str, Sequence[float]], of: Collection[str] = ()) -> pd.DataFrame:
+    """Test pairs of models, in the order of `scores`: finite scores of at least two seeds of each model.
+
+    Args:
+        scores: of every seed, by model.
+        of: models of which every pair has one; all pairs if there are none.
 
     Returns:
         A row per pair, NaN where there is no number, with columns
@@ -29,6 +33,8 @@ def differences(scores: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     """
     rows = []
     for names in itertools.combinations(scores, 2):
+        if of and not set(of).intersection(names):
+            continue
         first, second = (np.asarray(scores[name], float) for name in names)
         pair = (*names, first.mean() - second.mean(), *_welch(first, second), _permutation(first, second))
         rows.append(dict(zip(COLUMNS, pair, strict=True)))

@@ -1,6 +1,6 @@
 """The sections under Table 1 that compare: its rows with each other, and the rungs of each method with the factors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -14,15 +14,18 @@ ORDER = ("first", "second", "difference", "low", "high", "welch", "welch_holm", 
 ENOUGH = 0.05
 
 
-def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
-    """Return the section as Markdown blocks from the ACC of every seed of the measured rows, by their label."""
+def differences_of_rows(scores: Mapping[str, Sequence[float]], of: Collection[str]) -> list[str]:
+    """Return the section as Markdown blocks from the ACC of every seed of the measured rows, by their label.
+
+    Every pair has one of the rows `of`; if there are none, all pairs are tested.
+    """
     if len(scores) < 2:
         return []
     head = "## Differences of ACC between rows"
     seeds = min(map(len, scores.values()))
     if seeds < 2:
         return [head, paragraph("Not tested: with a single seed there is no spread to hold a difference against.")]
-    pairs = differences(scores)
+    pairs = differences(scores, of)
     rows = [
         [
             first,
@@ -33,7 +36,7 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]]) -> list[str]:
         ]
         for first, second, difference, low, high, *ps in pairs[list(ORDER)].itertuples(index=False)
     ]
-    text = (
+    text = ("Tested: the paper's rows of VLAC against each other and all other rows. " if of else "") + (
         "Difference of the means over seeds; Welch's t-test and its interval, and the exact permutation test of the "
         f"same difference, both two-sided (empty for more than {PARTITIONS:,} partitions of the seeds). Holm: p "
         f"adjusted for the number of pairs, here {len(rows)}; the intervals "

@@ -54,7 +54,10 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
         aligned(*table),
         measures(params),
         # Not the further clusterings: they share seeds with their method's row, and are no independent samples.
-        *differences_of_rows({r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None}),
+        *differences_of_rows(
+            {r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None},
+            of=[r.label for r in rows if r.published and r.name and models[r.name].kind == "vlac"],
+        ),
         rungs_against_factors(params, labels, factors),
         notes(params, files, labels, methods, scores),
     ]
