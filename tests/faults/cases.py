@@ -278,7 +278,8 @@ def damage(copy: Copy, chance: random.Random) -> int:
     files += [*(copy.folder / "reports/tiny/figures").rglob("*.png")]
     struck = chance.sample(sorted(set(files)), chance.randint(1, 3))
     if chance.random() < 0.3:
-        struck.append(_checkpoint(copy, chance))
+        checkpoint = _checkpoint(copy, chance)
+        struck = [*(path for path in struck if path.exists()), checkpoint]  # without what it has taken away for that
     for path in struck:
         times = path.stat()
         how = chance.choice(("cut", "emptied", "deleted", "flipped", "rotten"))
