@@ -119,11 +119,13 @@ class Clustering:
 def sample_accuracy(c: Clustering) -> float:
     """Return the share of the components' samples that the judge puts into their cluster's class.
 
-    The class is that of `majority_mapping` on training labels, as for `acc`. NaN of a method that draws no samples.
+    The class is that of `majority_mapping` on training labels, as for `acc`; a cluster without training images has
+    none, so its samples are wrong. NaN of a method that draws no samples.
     """
     if c.judged is None:
         return float("nan")
     mapping = majority_mapping(c.y_train, c.t_train, c.K, c.T)
+    mapping[np.bincount(c.y_train, minlength=c.K) == 0] = -1
     return float(np.mean(c.judged == mapping[:, None]))
 
 

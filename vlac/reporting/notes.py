@@ -34,8 +34,8 @@ def measures(params: Params) -> str:
         "construction where clusters outnumber the classes. **NMI**: mutual information over the arithmetic mean of "
         "the entropies. **ARI**: Rand index adjusted for chance. **In use**: clusters with at least one test image.",
         "**Sample ACC**: the share of images drawn from the components of the scored mixture, equally many of each, "
-        "that a network which has learnt the training labels puts into their cluster's class; - of models that draw "
-        "none.",
+        "that a network which has learnt the training labels puts into their cluster's class, those of a cluster "
+        "without training images being wrong; - of models that draw none.",
     ]
     return "\n".join(map(bullet, items))
 
