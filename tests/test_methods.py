@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -121,3 +122,14 @@ def test_a_gmm_answers_by_bayes_rule_of_its_gaussians():
     np.testing.assert_array_equal(codes.y[1], joint.argmax(1))
     with pytest.raises(VlacError, match="K or size is 4, but there are only 3 training images"):
         method.fit(IMAGES[:3], 0, tiny_job("unused"))
+
+
+def test_samples_are_those_of_each_component_in_turn():
+    method = tiny_method("vlac")
+    torch.manual_seed(0)
+    method.model = method.build(asdict(method.spec()))
+    samples = method.samples(4, 7)
+    for component, images in enumerate(samples):
+        assert (images == method.draw_images(4, method.main_rung, component, 7 + component)).all()
+    assert len(samples) == method.K[method.main_rung]
+    assert (samples[0] != samples[1]).any()

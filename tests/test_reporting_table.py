@@ -196,7 +196,7 @@ def test_a_method_without_codes_has_the_nmi_of_its_clusters(tmp_path, shipped):
     write_table(params, tmp_path)
     text = (tmp_path / "reports/table1.md").read_text()
     assert "-" in cells(text, "pixels: k-means on pixels, K = 50")
-    assert "judges samples is right about 0.980" in text
+    assert "judge of samples puts 0.980" in text
     section = text.partition("### pixels: k-means on pixels, K = 50")[2].partition("\n## ")[0]
     assert [line.strip("| ").split(" ")[0] for line in section.split("\n\n")[1].splitlines()[2:]] == ["y_1,"]
     assert cells(section, "y_1, NMI")[1:] == ["0.225", "0.225"]

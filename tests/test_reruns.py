@@ -63,6 +63,12 @@ NO_TRAINING: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     "a report": ("vlac/reporting/markdown.py", another_value, {"describe", "probe_report", "table"}),
     "the report on the data": ("vlac/reporting/data.py", another_value, {"describe"}),
     "a figure": ("vlac/reporting/figures.py", another_value, {"figures"}),
+    "what is drawn": (
+        "vlac/models/method.py",
+        lambda text: text.replace("seed + k)", "seed - k)"),
+        {"evaluate", "table"},
+    ),
+    "an image that is drawn": ("vlac/models/decoded.py", another_value, {"evaluate", "figures", "table"}),
     "the scores": ("vlac/stages/evaluate.py", another_value, {"evaluate", "table"}),
     "the probe": ("vlac/stages/probe.py", another_value, {*PROBE, "table"}),
 }

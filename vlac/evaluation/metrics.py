@@ -117,16 +117,16 @@ class Clustering:
 
 
 def sample_accuracy(c: Clustering) -> float:
-    """Return the share of the components' samples that the judge puts into their cluster's class.
+    """Return the share of the components' samples that the judge puts into their cluster's class, mean over classes.
 
-    The class is that of `majority_mapping` on training labels, as for `acc`; a cluster without training images has
-    none, so its samples are wrong. NaN of a method that draws no samples.
+    The class is that of `majority_mapping` on training labels, as for `acc`. A class that no cluster is attributed to
+    counts 0, so samples that do not depend on their component reach 1/T at most. NaN of a method that draws none.
     """
     if c.judged is None:
         return float("nan")
     mapping = majority_mapping(c.y_train, c.t_train, c.K, c.T)
-    mapping[np.bincount(c.y_train, minlength=c.K) == 0] = -1
-    return float(np.mean(c.judged == mapping[:, None]))
+    right = c.judged == mapping[:, None]
+    return float(sum(right[mapping == t].mean() for t in np.unique(mapping)) / c.T)
 
 
 @dataclass(frozen=True)

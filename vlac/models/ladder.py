@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -252,8 +251,3 @@ def _sample(mean: Tensor, std: Tensor, sampled: bool, generator: torch.Generator
 def to_input(images: Tensor) -> Tensor:
     """Return uint8 images (B, 32, 32, 3) as float (B, 3, 32, 32) in [0, 1], channels last in memory."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-
-
-def to_images(mean: Tensor) -> np.ndarray:
-    """Return the decoder's mean images, float (B, 3, 32, 32), as uint8 (B, 32, 32, 3): the inverse of `to_input`."""
-    return mean.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(force=True)

@@ -139,7 +139,7 @@ class LadderMethod(Method):
         """Return n images, uint8 (n, 32, 32, 3): one rung draws from a component, or all; the others from theirs."""
         import torch
 
-        from vlac.models.ladder import to_images
+        from vlac.models.decoded import to_images
 
         model, generator = self.model.cpu().eval(), torch.Generator().manual_seed(seed)
         with torch.no_grad():

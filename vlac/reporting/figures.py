@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from vlac.methods.base import Codes
-from vlac.models.ladder import Ladder, to_images
+from vlac.models.decoded import to_images
+from vlac.models.ladder import Ladder
 from vlac.reporting.canvas import CELL, GAP, HEAD, LABEL, MARGIN, SPACE, draw_columns, page, show, stacked, write
 
 SAMPLES = (5, 8)

@@ -33,9 +33,9 @@ def measures(params: Params) -> str:
         "**Hungarian**: at most one cluster per class, so the images of all other clusters count as wrong; low by "
         "construction where clusters outnumber the classes. **NMI**: mutual information over the arithmetic mean of "
         "the entropies. **ARI**: Rand index adjusted for chance. **In use**: clusters with at least one test image.",
-        "**Sample ACC**: the share of images drawn from the components of the scored mixture, equally many of each, "
-        "that a network which has learnt the training labels puts into their cluster's class, those of a cluster "
-        "without training images being wrong; - of models that draw none.",
+        "**Sample ACC**: of images drawn from the components of the scored mixture, equally many of each, the share "
+        "that a judge, a network taught the training labels, puts into their cluster's class: the mean over the "
+        'classes, 0 for one that no cluster is attributed to. "-": the model draws nothing.',
     ]
     return "\n".join(map(bullet, items))
 
@@ -85,14 +85,14 @@ def _protocol(
             sentences.setdefault(sentence, []).append(name)
     accuracies = [float(scores[name]["judge_acc"].iloc[0]) for name in labels]  # empty of a model that draws nothing
     judge = [
-        f"The network that judges samples is right about {number(accuracy)} of the test images."
+        f"The judge of samples puts {number(accuracy)} of the test images into their class."
         for accuracy in sorted({accuracy for accuracy in accuracies if accuracy == accuracy})
     ]
     return [
         f"Every model learns from the {images:,} training images, without labels.",
         "Test labels choose nothing: no stopping, checkpoint, seed or setting of a row is picked by them. "
         + (chosen if any(method.needs_rung for method in methods.values()) else "")
-        + "Training labels name the clusters (ACC), after training.",
+        + "Training labels name the clusters (ACC) and teach the judge of samples, after training.",
         f"Chance levels of ACC: {number(scores[next(iter(labels))]['chance'].mean())} for the largest class, "
         + listed([f"{number(value)} for {K} clusters assigned at random (test map)" for K, value in random.items()])
         + ".",

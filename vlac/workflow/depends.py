@@ -30,12 +30,12 @@ METHODS = ("Method", "LadderMethod", "FeatureMethod", "NetworkMethod")
 """The classes of which `without` names functions."""
 
 UNUSED = {
-    "train": AFTER_TRAINING,
-    "trial": (*AFTER_TRAINING, "state", "load_state"),
-    "probe": AFTER_TRAINING,
+    "train": (*AFTER_TRAINING, "draw_images"),
+    "trial": (*AFTER_TRAINING, "draw_images", "state", "load_state"),
+    "probe": (*AFTER_TRAINING, "draw_images"),
     "evaluate": ("label", "sees", "protocol", "draw"),
-    "figures": ("clusterings", "samples", "sees", "protocol"),
-    "table": ("fit", "encode", "state", "load_state", "clusterings", "samples", "draw"),
+    "figures": ("clusterings", "samples", "draw_images", "sees", "protocol"),
+    "table": ("fit", "encode", "state", "load_state", "clusterings", "samples", "draw_images", "draw"),
 }
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""
 

@@ -1,4 +1,4 @@
-"""VLAC+, beyond the paper: VLAC whose largest mixture sees features that a pretext network has learnt beforehand."""
+"""VLAC+, beyond the paper: VLAC whose largest mixture has the clusters of a guide that has learnt beforehand."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class StudentSettings(Section):
     lr: Annotated[float, Field(gt=0)]
     """Learning rate of Adam."""
     agreement: Annotated[float, Field(ge=0, le=1)]
-    """Share of an image's nearest neighbours that must be in its cluster, if it is to be learnt."""
+    """Mean probability of its cluster, over its nearest neighbours, from which on an image is learnt."""
 
 
 class Settings(vlac.Settings):
@@ -172,11 +172,12 @@ class Method(vlac.Method):
             + (f" ({variants})" if variants else "")
             + f", and clusters learn to agree between {pretext.neighbours} nearest neighbours among its features "
             f"({pretext.size} components). Then {students.rounds} networks learn one after the other, for "
-            f"{students.epochs} epochs each, from varied pictures, which cluster most neighbours of an image are in by "
-            f"the network before, where {students.agreement:.0%} agree; no labels."
+            f"{students.epochs} epochs each, from varied pictures, the cluster that the neighbours of an image are in "
+            f"by the network before, where its mean probability is at least {students.agreement:g}; no labels."
             + (joined if students.clusters > K else "")
             + " The last one says q(y given x) of "
-            "the scored rung. Further rows score the features of the first network under k-means (fitted on some of "
-            "the training images) and its clusters."
+            "the scored rung, whatever is said above of other rungs; its components start from these clusters, and its "
+            "q(z given x, y) depends on y. Further rows score the features of the first network under k-means (fitted "
+            "on some of the training images) and its clusters."
         )
         return [*super().protocol(), beyond]

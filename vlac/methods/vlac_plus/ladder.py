@@ -14,7 +14,7 @@ from vlac.models.networks.layers import Scalar
 
 @dataclass(frozen=True)
 class PlusSpec(Spec):
-    """A ladder's shape, and that of its guide: feature maps, width and principal components of the pretext network."""
+    """A ladder's shape, and that of its guide: see `PretextSettings` and `StudentSettings`."""
 
     guide_channels: list[int]
     guide_hidden: int

@@ -76,7 +76,8 @@ class GuideTrainer:
         self, images: Tensor, settings: Settings, K: int, seed: int, device: Device, identity: dict[str, str]
     ) -> None:
         self.images, self.settings, self.K, self.seed, self.device = images, settings, K, seed, device
-        of = settings.model_dump(include={"pretext", "students"}) | {"seed": seed, "device": str(device)}
+        of = settings.model_dump(include={"pretext": True, "students": True}, exclude={"students": {"rounds"}})
+        of |= {"seed": seed, "device": str(device)}
         of["images"] = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()  # a search leaves some out
         self.key = hashlib.sha256(json.dumps(of | identity, sort_keys=True).encode()).hexdigest()
         if settings.pretext.neighbours >= len(images):
@@ -100,7 +101,7 @@ class GuideTrainer:
         for number in range(1, self.settings.students.rounds + 1):
             self.students.append(self._learn_student(f"student-{number}", clusters))
         if clusters > self.K:
-            self.students.append(self._learn_student(f"student-joined-{self.K}", self.K))
+            self.students.append(self._learn_student(f"student-{len(self.students)}-joined-{self.K}", self.K))
 
     def log_q(self) -> Tensor:
         """Return what the last student says of the training images: log q(y given x), float (N, K)."""
@@ -153,7 +154,7 @@ class GuideTrainer:
     def _learn_student(self, name: str, K: int) -> Student:
         """Train a fresh network of K clusters on what the network before it says, where neighbours agree."""
         of, settings = self.settings.pretext, self.settings.students
-        torch.manual_seed(self.seed + len(self.students) + 1)
+        torch.manual_seed(self._seed_of(f"weights of {name}"))
         network = Student(of.channels, of.hidden, K, of.polarity).to(self.device.torch)
         variation = replace(VARIATION, polarity=of.polarity)
         taught: list[tuple[Tensor, Tensor]] = []
@@ -175,8 +176,8 @@ class GuideTrainer:
     def _lesson(self, K: int) -> tuple[Tensor, Tensor]:
         """Return which of K clusters every training image is in, int64 (N,), and the indices of those to be learnt.
 
-        It is the one that most neighbours are in, by the clusters and the features of the network before. More than K
-        are joined.
+        It is the most probable one of its neighbours together, by clusters and features of the network before, and
+        learnt where their mean probability reaches `agreement`. More than K are joined.
         """
         if not self.students:
             log_q, neighbours = F.log_softmax(self.pretext.clusters(self.pairs.features), -1), self.pairs.neighbours
@@ -206,10 +207,14 @@ class GuideTrainer:
         path = FOLDER / f"{self.key[:20]}-{name}.pt"
         remove_leftovers(path, older=HOUR)
         optimiser = torch.optim.Adam(learning, lr=lr, fused=True)
-        generator = torch.Generator(self.device.torch).manual_seed(self.seed)
+        generator = torch.Generator(self.device.torch).manual_seed(self._seed_of(name))
         job = Job(name, path, {"key": self.key})
         of = network, optimiser, generator, self.device, self.seed, job, epochs, len(self.images), ADVICE
         Epochs(*of).run(lambda number: epoch(number, optimiser, generator))
+
+    def _seed_of(self, name: str) -> int:
+        """Return a seed of its own for each network and purpose, so that none repeats the draws of another."""
+        return int.from_bytes(hashlib.sha256(f"{self.seed} {name}".encode()).digest()[:4])
 
     def _inputs(self, images: Tensor) -> Iterator[Tensor]:
         for start in range(0, len(images), ROWS):
