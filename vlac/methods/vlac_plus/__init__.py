@@ -102,9 +102,14 @@ class Method(vlac.Method):
         from vlac.methods.vlac_plus.ladder import PlusSpec
 
         of = self.settings.pretext
-        guide = {"guide_channels": of.channels, "guide_hidden": of.hidden, "guide_size": of.size}
-        guide["guide_clusters"] = self.settings.students.clusters
-        return PlusSpec(**vars(super().spec()), **guide, polarity=of.polarity)
+        return PlusSpec(
+            **vars(super().spec()),
+            guide_channels=of.channels,
+            guide_hidden=of.hidden,
+            guide_size=of.size,
+            guide_clusters=self.settings.students.clusters,
+            polarity=of.polarity,
+        )
 
     def build(self, spec: dict[str, Any]) -> PlusLadder:
         """Return an untrained ladder of a stored spec."""

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import torch
@@ -157,18 +157,16 @@ class GuideTrainer:
         torch.manual_seed(self._seed_of(f"weights of {name}"))
         network = Student(of.channels, of.hidden, K, of.polarity).to(self.device.torch)
         variation = replace(VARIATION, polarity=of.polarity)
-        taught: list[tuple[Tensor, Tensor]] = []
+        lesson = cache(lambda: self._lesson(K))  # made when it is needed, which it is not by a student that is found
 
         def loss(chosen: Tensor, generator: torch.Generator) -> Tensor:
             x = variation(normalise(to_input(self.images[chosen])), generator)
             with self.device.autocast():
                 said = network(x)
-            return F.cross_entropy(said.float(), taught[0][0][chosen], label_smoothing=SMOOTHING)
+            return F.cross_entropy(said.float(), lesson()[0][chosen], label_smoothing=SMOOTHING)
 
         def epoch(number: int, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> Row:
-            if not taught:  # not before it is needed, which it is not by a student that is found
-                taught.append(self._lesson(K))
-            return _pass(number, settings, taught[0][1], loss, optimiser, generator)
+            return _pass(number, settings, lesson()[1], loss, optimiser, generator)
 
         self._train(name, network.train(), list(network.parameters()), settings.lr, settings.epochs, epoch)
         return network.eval()
