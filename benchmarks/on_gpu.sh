@@ -23,6 +23,11 @@ done
 [ "$device" != cpu ] || export CUDA_VISIBLE_DEVICES=
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
+# Without MPS a GPU runs the kernels of one process at a time.
+if [ "$device" != cpu ] && nvidia-cuda-mps-control -d; then
+    trap 'echo quit | nvidia-cuda-mps-control' EXIT
+fi
+
 mkdir -p "$out"/{results,reports,logs,checkpoints}
 out=$(realpath "$out")
 cp "$root/presets/$preset.yaml" "$out/params.yaml"
@@ -39,7 +44,8 @@ fi
 cd "$out"
 rest=$((60 * minutes - SECONDS - 15)) # seconds, without those of packing
 rest=$((rest > 1 ? rest : 1))
-python3 -m vlac work --minutes "$(printf '%d.%02d' $((rest / 60)) $((rest % 60 * 100 / 60)))" || status=$?
+minutes=$(printf '%d.%02d' $((rest / 60)) $((rest % 60 * 100 / 60)))
+python3 -m vlac work --minutes "$minutes" --jobs "$(nproc)" || status=$?
 rm -f home.tar.*
 tar c results reports logs checkpoints | split --bytes 16M --numeric-suffixes - home.tar.
 python3 -m vlac plan | tee plan.txt

@@ -134,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     add("track", _track)
     working = add("work", _work)
     working.add_argument("--minutes", type=float, help="stop after so long; the same command resumes")
+    working.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
     working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
     return parser
 
@@ -221,7 +222,7 @@ def _work(options: argparse.Namespace) -> int:
 
     with whole_folder():
         write_rungs(load_params())
-        return work(_asked(False), chosen_stages(options.stages), options.minutes)
+        return work(_asked(False), chosen_stages(options.stages), options.minutes, options.jobs)
 
 
 class _Terminated(BaseException):

@@ -31,7 +31,7 @@ def turn(x: Tensor) -> tuple[Tensor, Tensor]:
 
     So every batch holds all transforms in equal shares; which image meets which is left to the shuffle.
     """
-    transform = torch.arange(len(x), device=x.device) * TRANSFORMS // len(x)
+    transform = torch.arange(len(x)) * TRANSFORMS // len(x)  # on the host, which asks a GPU for nothing
     sizes = torch.bincount(transform, minlength=TRANSFORMS).tolist()
     turned = torch.cat([dihedral(part, index) for index, part in enumerate(x.split(sizes))])
-    return turned.contiguous(memory_format=torch.channels_last), transform
+    return turned.contiguous(memory_format=torch.channels_last), transform.to(x.device)

@@ -1,4 +1,4 @@
-"""Run the pipeline in order by plain Python, one job after the other: what the engines do, without them."""
+"""Run the pipeline in order by plain Python: what the engines do, without them."""
 
 import logging
 import math
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from vlac.errors import VlacError
 from vlac.params.view import Asked
@@ -17,7 +16,10 @@ from vlac.workflow.stale import why_stale
 log = logging.getLogger(__name__)
 
 GRACE = 60.0
-"""Seconds that a job gets between SIGTERM and SIGKILL."""
+"""Seconds that jobs get between SIGTERM and SIGKILL."""
+
+POLL = 0.1
+"""Seconds between two looks at the running jobs."""
 
 DONE, TIME_IS_UP, FAILED = 0, 3, 4
 """Exit statuses: the chosen stages are up to date; the same command resumes; a job failed."""
@@ -31,25 +33,54 @@ def chosen_stages(names: str | None) -> tuple[str, ...]:
     return stages
 
 
-def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: float | None = None) -> int:
+def work(
+    every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: float | None = None, at_once: int = 1
+) -> int:
     """Run every job of `stages` that is not up to date, each by its own command, and return the exit status.
 
-    `every` is in an order in which the jobs can run. A job that fails stops only those that read what it makes. No job
-    starts once the time is up, and the one that runs then is ended; a training resumes from its checkpoint next time.
+    `every` is in an order in which the jobs can run, and up to `at_once` run side by side. A job that fails stops only
+    those that read what it makes. No job starts once the time is up, and those that run then are ended; a training
+    resumes from its checkpoint next time.
     """
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise VlacError("--minutes must be a positive number.", "Leave it out for no limit.")
+    for option, value in (("--minutes", minutes), ("--jobs", at_once)):
+        if value is not None and not 0 < value < math.inf:
+            raise VlacError(f"{option} must be a positive number.", "Leave it out, or correct it.")
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    waiting, running = dict(every), dict[Job, subprocess.Popen[bytes]]()
     left: dict[Job, str] = {}
-    missing: set[Path] = set()
-    for job, params in every:
-        ready = missing.isdisjoint(job.inputs(params))
-        why = why_stale(job, params) if ready else "what it reads is not up to date"
-        if why and ready and job.stage.name in stages:
-            why = "the time is up" if time.monotonic() >= end else _run(job, end)
-        if why:
-            left[job] = why
-            missing.update(job.outputs)
+    try:
+        while waiting or running:
+            unmade = {path for job in (*waiting, *running) for path in job.outputs}
+            missing = {path for job in left for path in job.outputs}
+            for job, params in list(waiting.items()):
+                reads = set(job.inputs(params))
+                if len(running) == at_once or not unmade.isdisjoint(reads):
+                    continue
+                del waiting[job]
+                ready = missing.isdisjoint(reads)
+                why = why_stale(job, params) if ready else "what it reads is not up to date"
+                if why and ready and job.stage.name in stages:
+                    if time.monotonic() < end:
+                        log.info("Now: %s", job.command)
+                        running[job] = subprocess.Popen([sys.executable, *shlex.split(job.command)[1:]])
+                        continue
+                    why = "the time is up"
+                if why:
+                    left[job] = why
+                    missing.update(job.outputs)
+                unmade.difference_update(job.outputs)
+            late = time.monotonic() >= end
+            if late:
+                _stop(running.values())
+            for job in [job for job, process in running.items() if process.poll() is not None]:
+                if status := running.pop(job).returncode:
+                    failed = f"it failed with exit status {status}; its log is {job.log}"
+                    left[job] = "the time is up" if late else failed
+            if running:
+                time.sleep(POLL)
+    except BaseException:
+        _stop(running.values())
+        raise
     for job, why in left.items():
         log.info("Left: %s, because %s.", job, why)
     if others := [job for job in left if job.stage.name not in stages]:
@@ -59,24 +90,14 @@ def work(every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: f
     return TIME_IS_UP if "the time is up" in left.values() else DONE
 
 
-def _run(job: Job, end: float) -> str:
-    """Run a job's command; return why it is left, or "" if it is done."""
-    log.info("Now: %s", job.command)
-    process = subprocess.Popen([sys.executable, *shlex.split(job.command)[1:]])
-    try:
-        status = process.wait(None if end == math.inf else max(0.0, end - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return "the time is up" if _stop(process) else ""
-    except BaseException:
-        _stop(process)
-        raise
-    return f"it failed with exit status {status}; its log is {job.log}" if status else ""
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> int:
-    process.terminate()
-    try:
-        return process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+def _stop(processes: Collection["subprocess.Popen[bytes]"]) -> None:
+    """End processes, all at the same time, and wait for them."""
+    for process in processes:
+        process.terminate()
+    end = time.monotonic() + GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -94,12 +95,14 @@ class GuideTrainer:
 
     def run(self) -> None:
         """Train all networks, resumed where an earlier run left them; raise DivergedError if one became NaN."""
-        self.pretext = self._learn_pretext()
-        self._learn_clusters()
         self.students: list[Student] = []
         clusters = self.settings.students.clusters
-        for number in range(1, self.settings.students.rounds + 1):
-            self.students.append(self._learn_student(f"student-{number}", clusters))
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with FileLock(FOLDER / f"{self.key[:20]}.lock"):  # a model that shares them waits and finds them
+            self.pretext = self._learn_pretext()
+            self._learn_clusters()
+            for number in range(1, self.settings.students.rounds + 1):
+                self.students.append(self._learn_student(f"student-{number}", clusters))
         if clusters > self.K:
             self.students.append(self._learn_student(f"student-{len(self.students)}-joined-{self.K}", self.K))
 
