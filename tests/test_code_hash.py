@@ -1,10 +1,11 @@
 """What of a module counts for the hash of its code."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
-from vlac.workflow.depends import _meaning, code_hash
+from vlac.workflow.depends import _meaning, _plain, code_hash
 
 METHOD = "class {name}:\n    def draw(self):\n        return {drawn}"
 
@@ -36,3 +37,11 @@ def test_functions_that_a_job_does_not_call_are_left_out_of_methods_alone(
 
 def test_the_rounding_of_results_counts() -> None:
     assert code_hash("vlac.tables", "vlac.files") != code_hash("vlac.files") == code_hash()
+
+
+def test_every_version_of_python_writes_code_alike() -> None:
+    # 3.12 added a field to functions and unparses strings such as this one with other quotes.
+    assert _plain(ast.parse("def f(): f'{a}'")) == (
+        "Module(body=[FunctionDef(name='f', args=arguments(), body=[Expr(value=JoinedStr(values="
+        "[FormattedValue(value=Name(id='a', ctx=Load()), conversion=-1)]))])])"
+    )

@@ -71,3 +71,23 @@ def test_a_job_that_runs_when_the_time_is_up_is_ended(project: Project) -> None:
     said = project.run(*WORK, "--minutes", "0.06", fails=True)
     assert ran(said) == ["python -m vlac download"]
     assert "interrupted: the same command resumes" in said
+
+
+def test_jobs_that_do_not_read_from_each_other_run_side_by_side(project: Project) -> None:
+    main = project.folder / "vlac/__main__.py"
+    wait_for_the_other = """
+import time
+from pathlib import Path
+
+def stage(job, *of):
+    if job.stage.name == "train":
+        Path(job.model).touch()
+        end = time.monotonic() + 60
+        while not (Path("gmdgm").exists() and Path("vlac_1layer").exists()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    alone(job, *of)
+
+def alone("""
+    main.write_text(main.read_text().replace("def stage(", wait_for_the_other, 1))
+    assert len(ran(project.run(*WORK, "--jobs", "2", "--stages", "download,prepare,train"))) == 4

@@ -113,7 +113,18 @@ def _meaning(path: Path, changed: int, without: tuple[str, ...]) -> tuple[str, t
             imported.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
     ours = {name for name in imported if name.split(".")[0] == "vlac" and _path(name).is_file()}
     packages = {".".join(name.split(".")[:end]) for name in ours for end in range(2, name.count(".") + 1)}
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), tuple(sorted(ours | packages))
+    return hashlib.sha256(_plain(tree).encode()).hexdigest(), tuple(sorted(ours | packages))
+
+
+def _plain(node: object) -> str:
+    """Return a syntax tree as text that every version of Python writes alike, as `ast.unparse` does not."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_plain, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    # Versions differ in the fields that most nodes leave empty.
+    fields = (f"{name}={_plain(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+    return f"{type(node).__name__}({', '.join(fields)})"
 
 
 class _Stripped(ast.NodeTransformer):
