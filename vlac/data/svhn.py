@@ -3,6 +3,8 @@
 Such a file is a MATLAB 5 file with X, uint8 (32, 32, 3, N), and y, uint8 (N, 1), in which the digit 0 is stored as 10.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import signal
@@ -11,9 +13,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pooch
 import requests
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
@@ -21,6 +23,9 @@ from urllib3.exceptions import HTTPError
 from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError, one_line
 from vlac.files import reason
+
+if TYPE_CHECKING:
+    import pooch
 
 PAGE = "http://ufldl.stanford.edu/housenumbers"
 CORRECT = "Correct data.path in params.yaml, or the environment variable VLAC_DATA."
@@ -130,6 +135,8 @@ def locate(source: str | None, splits: list[str], raw: Path) -> dict[str, Path]:
 
 def _download(split: str, address: str, folder: Path, md5: str | None) -> Path:
     """Return the file of a split in `folder`, downloaded unless it is there with its checksum, where it has one."""
+    import pooch  # where the files are in a folder, a machine may lack it
+
     name = file_name(split)
     store = pooch.Pooch(folder, f"{address}/", {name: md5 and f"md5:{md5}"})
     try:

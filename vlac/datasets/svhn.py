@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +21,12 @@ class Dataset(base.Dataset):
 
     def fetch(self) -> list[base.File]:
         """Download or find the files of all splits."""
-        import pooch
-
         from vlac.data.svhn import OFFICIAL, locate, read_mat
 
         splits = [*self.data.train_split.split("+"), "test"]
         paths = locate(os.environ.get(base.ENVIRONMENT) or self.data.path, splits, self.folder)
         return [
-            base.File.of(split, path, len(read_mat(path)[1]), pooch.file_hash(path, alg="md5") == OFFICIAL[split])
+            base.File.of(split, path, len(read_mat(path)[1]), _md5(path) == OFFICIAL[split])
             for split, path in paths.items()
         ]
 
@@ -46,3 +45,8 @@ class Dataset(base.Dataset):
             for file in files
         )
         return f"SVHN cropped digits (Netzer et al., 2011): {', '.join(names)}."
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
