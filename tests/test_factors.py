@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
 from vlac.errors import VlacError
-from vlac.evaluation.factors import rung_factor_matrix
+from vlac.evaluation.factors import rung_factor_matrix, seen_factors
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -75,3 +75,15 @@ def test_a_method_without_codes_has_the_nmi_of_its_clusters_alone(data):
     _, fit_factors, _, test_y, test_factors = data
     rows = rung_factor_matrix({}, fit_factors, {}, {1: test_y[3]}, test_factors, **SETTINGS)
     assert [(row["rung"], row["factor"], row["measure"]) for row in rows] == [(1, name, "nmi") for name in NAMES]
+
+
+def test_brightness_and_hue_are_those_of_the_mean_colour():
+    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (100, 100, 0), (10, 0, 0)]  # red, green, blue, yellow, dark red
+    train = np.zeros((10, 32, 32, 3), np.uint8)
+    train[:, :, ::2] = np.arange(0, 200, 20)[:, None, None, None]  # ten greys, half of each picture black
+    test = np.tile(np.array(colours, np.uint8)[:, None, None], (1, 32, 32, 1))
+    on_train, on_test = seen_factors(train, test)
+    assert on_train["mean_brightness"].tolist() == list(range(10))  # 0, 10, ... 90
+    assert on_test["mean_brightness"].tolist() == [7, 7, 7, 7, 0]  # 66.7 is above seven of the edges 9, 18, ... 81
+    red, green, blue, yellow, dark = seen_factors(test, test)[0]["mean_hue"]
+    assert red == dark < yellow < green < blue

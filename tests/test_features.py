@@ -6,7 +6,7 @@ import torch
 from tiny import tiny_images
 
 from vlac.features import SIZE, compute
-from vlac.features.gist import energies, whiten
+from vlac.features.gist import energies, gist, whiten
 
 
 def by_part(features):
@@ -84,3 +84,12 @@ def test_what_is_even_answers_nothing_and_edges_answer_in_their_channel_and_bloc
 def test_features_of_an_image_do_not_depend_on_the_others():
     images = tiny_images(7)
     np.testing.assert_array_equal(compute(images, "gist")[::-1], compute(images[::-1].copy(), "gist"))
+
+
+def test_gist_of_many_images_is_computed_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = tiny_images(1000)
+    np.testing.assert_array_equal(compute(images, "gist"), gist(images))
+    monkeypatch.setattr("vlac.features.gist.gist", lambda images: np.zeros((len(images), 960), np.float32))
+    np.testing.assert_array_equal(compute(images, "gist"), gist(images))  # read, not computed
+    assert not compute(images[::-1], "gist").any()

@@ -151,7 +151,7 @@ def test_svhn_has_the_digit_alone_and_says_which_files(tmp_path, shipped):
     text = report(tmp_path, params, [0.4, 0.5], {"digit": 0.196})
     assert "not the official SVHN files" in text
     assert "digit (0.196)" in text
-    assert "hue" not in text
+    assert "background hue" not in text
     of_pictures = report(tmp_path, params, [0.4, 0.5], {"class": 0.196})
     assert "The one factor that is known of every image is its class." in of_pictures
     assert "same official SVHN test split" in report(tmp_path, params, [0.4, 0.5], {"digit": 0.196}, official=True)

@@ -7,6 +7,36 @@ import numpy as np
 from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
 from vlac.evaluation.metrics import Labels, chance, nmi
 
+SEEN = ("mean_brightness", "mean_hue")
+"""The factors that `seen_factors` returns."""
+
+CLASSES = 10
+"""Of each of them."""
+
+
+def seen_factors(train: Points, test: Points) -> tuple[dict[str, Labels], dict[str, Labels]]:
+    """Return the factors that the pixels of any picture show: brightness and hue of its mean colour.
+
+    Args:
+        train, test: images, uint8 (N, 32, 32, 3) and (M, 32, 32, 3).
+
+    Returns:
+        Of training and of test images, by the names in `SEEN`, integers (N,) and (M,): `CLASSES` classes in the order
+        of the value, of equal size among training images. The hue is an angle, red at 0, green at a third of the turn.
+    """
+    edges = [np.quantile(values, np.arange(1, CLASSES) / CLASSES) for values in _mean_colour(train)]
+
+    def of(images: Points) -> dict[str, Labels]:
+        return dict(zip(SEEN, map(np.digitize, _mean_colour(images), edges), strict=True))
+
+    return of(train), of(test)
+
+
+def _mean_colour(images: Points) -> tuple[Points, Points]:
+    """Return brightness and hue, float (N,) each."""
+    r, g, b = images.mean((1, 2), dtype=np.float64).T
+    return (r + g + b) / 3, np.arctan2(np.sqrt(3) * (g - b), 2 * r - g - b) % (2 * np.pi)
+
 
 def rung_factor_matrix(
     fit_means: dict[int, Points],

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock
+
+from vlac.files import atomic, parsed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +32,30 @@ DESCRIPTION: dict[Sees, str] = {
 """What they are, for the table's notes."""
 
 
+FOLDER = Path("checkpoints/features")
+"""Features of many images, named after what they depend on: jobs share them."""
+
+KEPT_FROM = 1000
+"""Images from which on it takes longer to compute their features than to read them."""
+
+
 def compute(images: np.ndarray, sees: Sees) -> np.ndarray:
     """Return the features, float32 (N, SIZE), of images, uint8 (N, 32, 32, 3); pixels in [0, 1]."""
     if sees == "pixels":
         return images.reshape(len(images), -1).astype("float32") / 255
-    from vlac.features.gist import gist
+    import numpy as np
 
-    return gist(images)
+    from vlac.features import gist
+
+    if len(images) < KEPT_FROM:
+        return gist.gist(images)
+    of = hashlib.sha256(Path(gist.__file__).read_bytes())
+    of.update(np.ascontiguousarray(images).data)
+    path = FOLDER / f"{sees}-{of.hexdigest()[:20]}.npy"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            with atomic(path) as file:
+                np.save(file, gist.gist(images))
+        kept: np.ndarray = parsed(path, lambda: np.load(path))
+    return kept

@@ -6,6 +6,7 @@ import pandas as pd
 
 from vlac.data.split import TARGETS
 from vlac.evaluation.differences import PARTITIONS, differences, least_p
+from vlac.evaluation.factors import CLASSES, SEEN
 from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, number, paragraph
 
@@ -64,7 +65,7 @@ def _p(value: float) -> str:
 
 def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
     """Return the section as Markdown, a table per model, from `labels` and factors.csv by the name of the model."""
-    names = sorted({name for table in factors.values() for name in table["factor"]})
+    names = sorted({name for table in factors.values() for name in table["factor"]}.difference(SEEN))
     known = (
         "The true factors of every image are known, so the claim that each rung clusters by another aspect can be "
         "measured."
@@ -72,10 +73,11 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
         else f"The one factor that is known of every image is its {names[0]}."
     )
     text = (
-        f"{known} Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest training "
-        f"codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in brackets its floor, "
-        "the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the factor, 0 for "
-        "unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are counted from the "
+        f"{known} The mean colour's brightness and hue, in {CLASSES} classes of equal size on training images, are "
+        f"read off the pixels. Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest "
+        f"training codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in brackets its "
+        "floor, the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the factor, 0 "
+        "for unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are counted from the "
         "pixels; a method without rungs has rung 1 alone, and no z_l if it has no codes."
     )
     parts = ["## Rungs against factors", paragraph(text)]

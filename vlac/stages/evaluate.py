@@ -7,7 +7,7 @@ import numpy as np
 
 from vlac.archive import read_archive
 from vlac.data.split import IMAGE_SHAPE, Split
-from vlac.evaluation.factors import rung_factor_matrix
+from vlac.evaluation.factors import rung_factor_matrix, seen_factors
 from vlac.evaluation.judge import Judge
 from vlac.evaluation.metrics import SHOWN, Clustering, contingency, majority_mapping, score
 from vlac.models.load import load_method
@@ -39,8 +39,9 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
         K = 1 + int(max(y_train.max(), y_test.max()))
         scores = score(Clustering(y_train, train.labels, y_test, test.labels, K, T), SHOWN)
         row |= {f"{name}/{metric}": value for metric, value in scores.items()}
+    seen_on_train, seen_on_test = seen_factors(train.images, test.images)
     matrix = rung_factor_matrix(
-        *(on_train.mean, train.factors, on_test.mean, on_test.y, test.factors),
+        *(on_train.mean, train.factors | seen_on_train, on_test.mean, on_test.y, test.factors | seen_on_test),
         **params.evaluation.model_dump(),
         seed=job.seed,
         test_limit=TEST_LIMIT,
