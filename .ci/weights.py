@@ -25,6 +25,7 @@ def main() -> None:
     at = Path(params.experiment, "{}", model, seed)
     content = read_archive(project / "results" / str(at).format("train") / "model.pt")
     weights = content["state"]["weights"]
+    content["state"].pop("pretext", None)  # of VLAC+, not needed to name clusters or to draw
     content["state"]["weights"] = {key: w.half() if w.is_floating_point() else w for key, w in weights.items()}
     path = WEIGHTS / f"{name}.pt"
     write_archive(path, content)

@@ -199,7 +199,7 @@ def method(tmp_path, monkeypatch):
 
 def test_training_leaves_the_guide_as_it_was(method):
     for own, learnt in (
-        (method.model.pretext, method.guide.pretext),
+        (method.pretext, method.guide.pretext),
         (method.model.student, method.guide.students[-1]),
     ):
         for name, value in own.state_dict().items():

@@ -66,7 +66,7 @@ def test_every_kind_keeps_the_contract(kind, tmp_path, monkeypatch):
         assert 0 <= y.min() <= y.max() < method.K[rung]
     if method.in_table:
         assert method.main_rung in codes.y
-        further = loaded.clusterings(codes, codes, 0, 40)
+        further = loaded.clusterings((IMAGES, IMAGES), (codes, codes), 0, 40)
         assert all(len(y) == 64 for pair in further.values() for y in pair)
         loaded.draw(IMAGES[:20], rows, 0, tmp_path / "figures")
         assert list((tmp_path / "figures").glob("*.png"))

@@ -40,7 +40,6 @@ class Codes:
     mean: dict[int, np.ndarray] = field(
         default_factory=dict
     )  # float32 (N, d), posterior means of z, if there are codes
-    features: np.ndarray | None = None  # float32 (N, size), what else the method's own `clusterings` need
 
 
 Row = dict[str, float]
@@ -121,9 +120,12 @@ class Method(ABC):
 
     # What follows describes a trained method; AFTER_TRAINING names it.
 
-    def clusterings(self, train: Codes, test: Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
+    def clusterings(
+        self, images: tuple[np.ndarray, np.ndarray], codes: tuple[Codes, Codes], seed: int, fit_limit: int
+    ) -> dict[str, tuple[Any, Any]]:
         """Return further clusterings to be scored beside the method's own, as clusters (N,) of train and test images.
 
+        Both, and what `encode` says of them, are given in this order.
         Each becomes a row of its own, under the name that is its key, such as "k-means of pretext features". MLflow
         takes letters, digits, spaces and `_-.` in it.
         """

@@ -115,12 +115,11 @@ class LadderMethod(Method):
 
         device = device_of_codes(self.params.training)
         self.model.to(device).eval()
-        y, q, mean, features = defaultdict(list), defaultdict(list), defaultdict(list), []
+        y, q, mean = defaultdict(list), defaultdict(list), defaultdict(list)
         with torch.no_grad():
             for start in range(0, len(images), BATCH):
-                posteriors, seen = self.look(to_input(torch.from_numpy(images[start : start + BATCH]).to(device)))
-                features += [] if seen is None else [seen]
-                for rung, posterior in posteriors.items():
+                x = to_input(torch.from_numpy(images[start : start + BATCH]).to(device))
+                for rung, posterior in self.model.encode(x).items():
                     mean[rung].append(posterior.mean)
                     if posterior.q is not None and posterior.y is not None:
                         q[rung].append(posterior.q)
@@ -129,11 +128,7 @@ class LadderMethod(Method):
         def joined(parts: dict[int, list[Tensor]]) -> dict[int, np.ndarray]:
             return {rung: torch.cat(each).cpu().numpy() for rung, each in parts.items()}
 
-        return Codes(joined(y), joined(q), joined(mean), torch.cat(features).cpu().numpy() if features else None)
-
-    def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor | None]:
-        """Return q(y, z given x) by rung of images, float (B, 3, 32, 32), and the `features` of `Codes`."""
-        return self.model.encode(x), None
+        return Codes(joined(y), joined(q), joined(mean))
 
     def draw_images(self, n: int, rung: int, component: int | None, seed: int) -> np.ndarray:
         """Return n images, uint8 (n, 32, 32, 3): one rung draws from a component, or all; the others from theirs."""

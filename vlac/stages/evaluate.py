@@ -34,7 +34,9 @@ def evaluate(job: Job, params: Any, origin: Origin) -> None:
     said, trusted = (None, None) if drawn is None else judged(drawn, judge.with_name("judge.pt"), T)
     own = Clustering(on_train.y[rung], train.labels, on_test.y[rung], test.labels, method.K[rung], T, said)
     row = {"seed": job.seed, "rung": rung} | score(own)
-    further = method.clusterings(on_train, on_test, job.seed, params.evaluation.fit_limit)
+    further = method.clusterings(
+        (train.images, test.images), (on_train, on_test), job.seed, params.evaluation.fit_limit
+    )
     for name, (y_train, y_test) in further.items():
         K = 1 + int(max(y_train.max(), y_test.max()))
         scores = score(Clustering(y_train, train.labels, y_test, test.labels, K, T), SHOWN)

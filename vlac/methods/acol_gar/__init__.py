@@ -112,14 +112,17 @@ class Method(NetworkMethod):
         super().load_state(state["weights"])
         self.centres = state["centres"].numpy().reshape(self.settings.K, self.settings.hidden)
 
-    def clusterings(self, train: base.Codes, test: base.Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
+    def clusterings(
+        self, images: tuple[Any, Any], codes: tuple[base.Codes, base.Codes], seed: int, fit_limit: int
+    ) -> dict[str, tuple[Any, Any]]:
         """Return the activations under k-means with as many clusters as the paper's own rows have."""
         from sklearn.cluster import KMeans
 
-        if len(train.mean[1]) < MORE:
+        train, test = (each.mean[1] for each in codes)
+        if len(train) < MORE:
             return {}
-        kmeans = KMeans(MORE, n_init=STARTS, random_state=seed).fit(train.mean[1])
-        return {f"k-means of its activations with {MORE} clusters": (kmeans.labels_, kmeans.predict(test.mean[1]))}
+        kmeans = KMeans(MORE, n_init=STARTS, random_state=seed).fit(train)
+        return {f"k-means of its activations with {MORE} clusters": (kmeans.labels_, kmeans.predict(test))}
 
     def label(self) -> str:
         return f"ACOL-GAR, K = {self.settings.K}"

@@ -11,11 +11,13 @@ from vlac.methods import base, vlac
 from vlac.params.section import LARGEST, Positive, Section
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor
 
     from vlac.methods.vlac_plus.ladder import PlusLadder, PlusSpec
     from vlac.methods.vlac_plus.learn import GuideTrainer
+    from vlac.methods.vlac_plus.pretext import Pretext
     from vlac.models.ladder import Posterior
     from vlac.training.device import Device
     from vlac.training.schedule import Weights
@@ -96,6 +98,8 @@ class Method(vlac.Method):
     model: PlusLadder
     guide: GuideTrainer
     log_q: Tensor
+    pretext: Pretext | None = None
+    """Not there in weights that vlac ships: only `clusterings` need it."""
 
     def spec(self) -> PlusSpec:
         """Return what is to be built."""
@@ -106,8 +110,6 @@ class Method(vlac.Method):
             **vars(super().spec()),
             guide_channels=of.channels,
             guide_hidden=of.hidden,
-            guide_size=of.size,
-            guide_clusters=self.settings.students.clusters,
             polarity=of.polarity,
         )
 
@@ -130,33 +132,54 @@ class Method(vlac.Method):
 
     def initialise(self) -> None:
         """Take over the guide."""
-        self.model.pretext.load_state_dict(self.guide.pretext.state_dict())
+        self.pretext = self.guide.pretext
         self.model.student.load_state_dict(self.guide.students[-1].state_dict())
 
     def posteriors(self, chosen: Tensor, x: Tensor, at: Weights, generator: torch.Generator) -> dict[int, Posterior]:
         """Return q(y, z given x) by rung, with the guide's clusters of the images."""
         return self.model.encode(x, at.temperature, generator, {self.main_rung: self.log_q[chosen]}, at.fade)
 
-    def look(self, x: Tensor) -> tuple[dict[int, Posterior], Tensor]:
-        """Return q(y, z given x) by rung, and the pretext features of x, float (B, size)."""
-        return self.model.encode(x), self.model.pretext.features(x)
+    def state(self) -> dict[str, Any]:
+        if self.pretext is None:
+            return super().state()
+        return super().state() | {"pretext": {name: value.cpu() for name, value in self.pretext.state_dict().items()}}
 
-    def clusterings(self, train: base.Codes, test: base.Codes, seed: int, fit_limit: int) -> dict[str, tuple[Any, Any]]:
+    def load_state(self, state: dict[str, Any]) -> None:
+        from vlac.methods.vlac_plus.pretext import Pretext
+
+        super().load_state(state)
+        if "pretext" in state:
+            of = self.settings.pretext
+            self.pretext = Pretext(of.channels, of.hidden, of.size, self.settings.students.clusters).eval()
+            self.pretext.load_state_dict(state["pretext"])
+
+    def clusterings(
+        self, images: tuple[np.ndarray, np.ndarray], codes: tuple[Any, Any], seed: int, fit_limit: int
+    ) -> dict[str, tuple[Any, Any]]:
         """Return what VLAC+ is built on: its features under k-means, and its clusters before any ladder."""
         import numpy as np
         import torch
         from sklearn.cluster import KMeans
 
-        assert train.features is not None
-        assert test.features is not None
-        chosen = np.random.default_rng(seed).permutation(len(train.features))[:fit_limit]
-        kmeans = KMeans(self.K[self.main_rung], n_init=STARTS, random_state=seed).fit(train.features[chosen])
-        by_kmeans = kmeans.predict(train.features), kmeans.predict(test.features)
+        from vlac.models.ladder import to_input
+        from vlac.models.method import BATCH
+        from vlac.training.device import device_of_codes
 
-        pretext = self.model.pretext
-        features = (torch.from_numpy(each).to(pretext.centre.device) for each in (train.features, test.features))
-        on_train, on_test = (pretext.clusters(each).argmax(-1).cpu().numpy() for each in features)
-        return {"k-means of pretext features": by_kmeans, "neighbours among pretext features": (on_train, on_test)}
+        assert self.pretext is not None
+        pretext = self.pretext.to(device_of_codes(self.params.training))
+        features, neighbours = [], []
+        with torch.no_grad():
+            for each in images:
+                parts = torch.from_numpy(each).split(BATCH)
+                seen = torch.cat([pretext.features(to_input(part.to(pretext.centre.device))) for part in parts])
+                features.append(seen.cpu().numpy())
+                neighbours.append(pretext.clusters(seen).argmax(-1).cpu().numpy())
+        chosen = np.random.default_rng(seed).permutation(len(features[0]))[:fit_limit]
+        kmeans = KMeans(self.K[self.main_rung], n_init=STARTS, random_state=seed).fit(features[0][chosen])
+        return {
+            "k-means of pretext features": (kmeans.predict(features[0]), kmeans.predict(features[1])),
+            "neighbours among pretext features": (neighbours[0], neighbours[1]),
+        }
 
     def label(self) -> str:
         return super().label().replace("VLAC", "VLAC+")

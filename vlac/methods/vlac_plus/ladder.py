@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vlac.methods.vlac_plus.pretext import Pretext
 from vlac.methods.vlac_plus.student import Student
 from vlac.models.ladder import Head, Ladder, Posterior, Spec
 from vlac.models.networks.layers import Scalar
@@ -14,26 +13,22 @@ from vlac.models.networks.layers import Scalar
 
 @dataclass(frozen=True)
 class PlusSpec(Spec):
-    """A ladder's shape, and that of its guide: see `PretextSettings` and `StudentSettings`."""
+    """A ladder's shape, and that of the student: see `PretextSettings`."""
 
     guide_channels: list[int]
     guide_hidden: int
-    guide_size: int
-    guide_clusters: int  # of the pretext's neighbours
     polarity: bool  # whether the student sees a picture's negative, too
 
 
 class PlusLadder(Ladder):
-    """A ladder with a fixed guide, whose student says q(y_l given x) of the main rung."""
+    """A ladder with a fixed student, which says q(y_l given x) of the main rung."""
 
     spec: PlusSpec
 
     def __init__(self, spec: PlusSpec) -> None:
         super().__init__(spec)
         K = spec.K[spec.main_rung]
-        shape = spec.guide_channels, spec.guide_hidden
-        self.pretext = Pretext(*shape, spec.guide_size, spec.guide_clusters).requires_grad_(False)
-        self.student = Student(*shape, K, spec.polarity).requires_grad_(False)
+        self.student = Student(spec.guide_channels, spec.guide_hidden, K, spec.polarity).requires_grad_(False)
 
     def make_head(self, rung: int, features: int) -> Head:
         """Return a new head; that of the main rung has no clusters of its own."""
@@ -42,9 +37,8 @@ class PlusLadder(Ladder):
         return Head(features, self.spec.K[rung], self.spec.z[rung], None, z_given_y=True)
 
     def train(self, mode: bool = True) -> "PlusLadder":
-        """Set the mode of all but the guide, whose batch normalisation stays as it was learnt."""
+        """Set the mode of all but the student, whose batch normalisation stays as it was learnt."""
         super().train(mode)
-        self.pretext.eval()
         self.student.eval()
         return self
 
