@@ -38,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dec": {"K": 3, "features": "pixels", "hidden": [6, 7], "size": 2, "pretrain_epochs": 2, "pretrain_lr": 2e-3}
     | {"epochs": 3, "batch": 16, "lr": 0.01},
     "acol_gar": {"K": 3, "channels": [2, 3], "hidden": 5, "duplicates": 2, "epochs": 3, "batch": 16, "lr": 2e-3},
-    "vlac_plus": {"K": [1, 2, 3, 1], "pretext": PRETEXT, "students": STUDENTS},
+    "vlac_plus": {"K": [1, 2, 3, 1], "z": [3, 2, 4, 2], "pretext": PRETEXT, "students": STUDENTS},
 }
 """Small settings of every kind."""
 

@@ -51,4 +51,4 @@ class Method(LadderMethod):
         return f"VLAC, K = ({', '.join(str(self.K.get(rung, 1)) for rung in range(1, len(self.settings.K) + 1))})"
 
     def protocol(self) -> list[str]:
-        return [*super().protocol(), f"Sizes of z_1 to z_4: {', '.join(map(str, self.params.network.z))}."]
+        return [*super().protocol(), f"Sizes of z_1 to z_4: {', '.join(map(str, self.shape()[1].values()))}."]

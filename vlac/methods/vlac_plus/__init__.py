@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from vlac.methods import base, vlac
-from vlac.params.section import LARGEST, Positive, Section
+from vlac.params.section import LARGEST, PerRung, Positive, Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +78,8 @@ class Settings(vlac.Settings):
     """The keys of VLAC, and what is learnt before the ladder."""
 
     kind: Literal["vlac_plus"]  # type: ignore[assignment]
+    z: PerRung
+    """Size of z_l by rung, in the place of `network.z`: no mixture has to find the clusters, so z_3 may be large."""
     pretext: PretextSettings
     students: StudentSettings
 
@@ -100,6 +102,10 @@ class Method(vlac.Method):
     log_q: Tensor
     pretext: Pretext | None = None
     """Not there in weights that vlac ships: only `clusterings` need it."""
+
+    def shape(self) -> tuple[dict[int, int], dict[int, int]]:
+        z = dict(enumerate(self.settings.z, start=1))
+        return dict.fromkeys(z, 1) | self.K, z
 
     def spec(self) -> PlusSpec:
         """Return what is to be built."""
