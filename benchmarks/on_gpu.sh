@@ -47,6 +47,6 @@ rest=$((rest > 1 ? rest : 1))
 minutes=$(printf '%d.%02d' $((rest / 60)) $((rest % 60 * 100 / 60)))
 python3 -m vlac work --minutes "$minutes" --jobs "$(nproc)" || status=$?
 rm -f home.tar.*
-tar c results reports logs checkpoints | split --bytes 16M --numeric-suffixes - home.tar.
+tar c --exclude=checkpoints/features results reports logs checkpoints | split --bytes 16M --numeric-suffixes - home.tar.
 python3 -m vlac plan | tee plan.txt
 exit "${status:-0}"

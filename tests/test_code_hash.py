@@ -45,3 +45,6 @@ def test_every_version_of_python_writes_code_alike() -> None:
         "Module(body=[FunctionDef(name='f', args=arguments(), body=[Expr(value=JoinedStr(values="
         "[FormattedValue(value=Name(id='a', ctx=Load()), conversion=-1)]))])])"
     )
+    format_spec = ast.JoinedStr([ast.FormattedValue(ast.Name("b", ast.Load()), -1), ast.Constant("")])
+    without = ast.JoinedStr(format_spec.values[:1])
+    assert _plain(format_spec) == _plain(without)  # 3.12 alone adds the empty string

@@ -83,6 +83,7 @@ def test_brightness_and_hue_are_those_of_the_mean_colour():
     train[:, :, ::2] = np.arange(0, 200, 20)[:, None, None, None]  # ten greys, half of each picture black
     test = np.tile(np.array(colours, np.uint8)[:, None, None], (1, 32, 32, 1))
     on_train, on_test = seen_factors(train, test)
+    assert on_train.keys() == on_test.keys() == {"mean_brightness"}  # grey pictures have no hue
     assert on_train["mean_brightness"].tolist() == list(range(10))  # 0, 10, ... 90
     assert on_test["mean_brightness"].tolist() == [7, 7, 7, 7, 0]  # 66.7 is above seven of the edges 9, 18, ... 81
     red, green, blue, yellow, dark = seen_factors(test, test)[0]["mean_hue"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny import tiny_images
 
+from vlac.errors import VlacError
 from vlac.features import SIZE, compute
 from vlac.features.gist import energies, gist, whiten
 
@@ -93,3 +94,9 @@ def test_gist_of_many_images_is_computed_once(tmp_path, monkeypatch):
     monkeypatch.setattr("vlac.features.gist.gist", lambda images: np.zeros((len(images), 960), np.float32))
     np.testing.assert_array_equal(compute(images, "gist"), gist(images))  # read, not computed
     assert not compute(images[::-1], "gist").any()
+    for path in tmp_path.glob("checkpoints/features/*.npz"):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(VlacError, match=r"npz is damaged.*Delete it"):
+        compute(images, "gist")

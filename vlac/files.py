@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from filelock import FileLock
+
 from vlac.errors import VlacError, one_line
 
 Content = TypeVar("Content")
@@ -46,6 +48,21 @@ def remove_leftovers(path: Path, older: float = 0.0) -> None:
         with suppress(OSError):
             if time.time() - left.stat().st_mtime >= older:
                 left.unlink()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file for the length of a `with` block, once nobody else holds it."""
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise VlacError(f"{path} could not be written: {reason(error)}.", "Correct that and run again.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def reason(error: OSError) -> str:

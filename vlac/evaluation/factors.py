@@ -22,14 +22,17 @@ def seen_factors(train: Points, test: Points) -> tuple[dict[str, Labels], dict[s
 
     Returns:
         Of training and of test images, by the names in `SEEN`, integers (N,) and (M,): `CLASSES` classes in the order
-        of the value, of equal size among training images. The hue is an angle, red at 0, green at a third of the turn.
+        of the value, of about equal size among training images. A factor in which these are all alike, such as the hue
+        of grey pictures, is left out. The hue is an angle, red at 0, green at a third of the turn.
     """
     edges = [np.quantile(values, np.arange(1, CLASSES) / CLASSES) for values in _mean_colour(train)]
 
     def of(images: Points) -> dict[str, Labels]:
         return dict(zip(SEEN, map(np.digitize, _mean_colour(images), edges), strict=True))
 
-    return of(train), of(test)
+    on_train, on_test = of(train), of(test)
+    varied = [name for name in SEEN if np.ptp(on_train[name])]
+    return {name: on_train[name] for name in varied}, {name: on_test[name] for name in varied}
 
 
 def _mean_colour(images: Points) -> tuple[Points, Points]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock
-
-from vlac.files import atomic, parsed
+from vlac.errors import VlacError
+from vlac.files import atomic, locked, remove_leftovers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +51,15 @@ def compute(images: np.ndarray, sees: Sees) -> np.ndarray:
         return gist.gist(images)
     of = hashlib.sha256(Path(gist.__file__).read_bytes())
     of.update(np.ascontiguousarray(images).data)
-    path = FOLDER / f"{sees}-{of.hexdigest()[:20]}.npy"
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    path = FOLDER / f"{sees}-{of.hexdigest()[:20]}.npz"  # a zip file has checksums
+    with locked(path.with_suffix(".lock")):
         if not path.exists():
+            remove_leftovers(path)
             with atomic(path) as file:
-                np.save(file, gist.gist(images))
-        kept: np.ndarray = parsed(path, lambda: np.load(path))
-    return kept
+                np.savez(file, features=gist.gist(images))
+    try:
+        with np.load(path) as kept:
+            found: np.ndarray = kept["features"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise VlacError(f"{path} is damaged ({error}).", "Delete it and run again.") from None
+    return found

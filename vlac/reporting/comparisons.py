@@ -73,9 +73,9 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
         else f"The one factor that is known of every image is its {names[0]}."
     )
     text = (
-        f"{known} The mean colour's brightness and hue, in {CLASSES} classes of equal size on training images, are "
-        f"read off the pixels. Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest "
-        f"training codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in brackets its "
+        f"{known} The mean colour's brightness and hue, in {CLASSES} classes of about equal size on training images, "
+        f"are read off the pixels. Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} "
+        f"nearest training codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in brackets its "
         "floor, the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the factor, 0 "
         "for unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are counted from the "
         "pixels; a method without rungs has rung 1 alone, and no z_l if it has no codes."

@@ -118,6 +118,8 @@ def _meaning(path: Path, changed: int, without: tuple[str, ...]) -> tuple[str, t
 
 def _plain(node: object) -> str:
     """Return a syntax tree as text that every version of Python writes alike, as `ast.unparse` does not."""
+    if isinstance(node, ast.JoinedStr):  # 3.12 ends some formats with an empty string
+        node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
     if isinstance(node, list):
         return f"[{', '.join(map(_plain, node))}]"
     if not isinstance(node, ast.AST):

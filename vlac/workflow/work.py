@@ -69,13 +69,14 @@ def work(
                     left[job] = why
                     missing.update(job.outputs)
                 unmade.difference_update(job.outputs)
-            late = time.monotonic() >= end
-            if late:
-                _stop(running.values())
-            for job in [job for job, process in running.items() if process.poll() is not None]:
+            ended = [job for job, process in running.items() if process.poll() is not None]
+            for job in ended:
                 if status := running.pop(job).returncode:
-                    failed = f"it failed with exit status {status}; its log is {job.log}"
-                    left[job] = "the time is up" if late else failed
+                    left[job] = f"it failed with exit status {status}; its log is {job.log}"
+            if time.monotonic() >= end:
+                _stop(running.values())
+                left |= {job: "the time is up" for job, process in running.items() if process.returncode}
+                running.clear()
             if running:
                 time.sleep(POLL)
     except BaseException:

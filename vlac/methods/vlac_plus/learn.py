@@ -9,12 +9,11 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlac.errors import VlacError
-from vlac.files import remove_leftovers
+from vlac.files import locked, remove_leftovers
 from vlac.methods.base import Job, Row
 from vlac.methods.vlac_plus import PretextSettings, Settings, StudentSettings
 from vlac.methods.vlac_plus.join import join
@@ -97,14 +96,15 @@ class GuideTrainer:
         """Train all networks, resumed where an earlier run left them; raise DivergedError if one became NaN."""
         self.students: list[Student] = []
         clusters = self.settings.students.clusters
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        with FileLock(FOLDER / f"{self.key[:20]}.lock"):  # a model that shares them waits and finds them
+        with locked(FOLDER / f"{self.key[:20]}.lock"):  # a model that shares them waits and finds them
             self.pretext = self._learn_pretext()
             self._learn_clusters()
             for number in range(1, self.settings.students.rounds + 1):
                 self.students.append(self._learn_student(f"student-{number}", clusters))
         if clusters > self.K:
-            self.students.append(self._learn_student(f"student-{len(self.students)}-joined-{self.K}", self.K))
+            name = f"student-{len(self.students)}-joined-{self.K}"
+            with locked(FOLDER / f"{self.key[:20]}-{name}.lock"):
+                self.students.append(self._learn_student(name, self.K))
 
     def log_q(self) -> Tensor:
         """Return what the last student says of the training images: log q(y given x), float (N, K)."""
