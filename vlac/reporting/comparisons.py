@@ -75,10 +75,10 @@ def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[
     text = (
         f"{known} The mean colour's brightness and hue, in {CLASSES} classes of about equal size on training images, "
         f"are read off the pixels. Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} "
-        f"nearest training codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in brackets its "
-        "floor, the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the factor, 0 "
-        "for unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are counted from the "
-        "pixels; a method without rungs has rung 1 alone, and no z_l if it has no codes."
+        f"nearest training codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in "
+        "brackets its floor, the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the "
+        "factor, 0 for unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are "
+        "counted from the pixels; a method without rungs has rung 1 alone, and no z_l if it has no codes."
     )
     parts = ["## Rungs against factors", paragraph(text)]
     for name, label in labels.items():
