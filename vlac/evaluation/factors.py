@@ -25,14 +25,15 @@ def seen_factors(train: Points, test: Points) -> tuple[dict[str, Labels], dict[s
         of the value, of about equal size among training images. A factor in which these are all alike, such as the hue
         of grey pictures, is left out. The hue is an angle, red at 0, green at a third of the turn.
     """
-    edges = [np.quantile(values, np.arange(1, CLASSES) / CLASSES) for values in _mean_colour(train)]
-
-    def of(images: Points) -> dict[str, Labels]:
-        return dict(zip(SEEN, map(np.digitize, _mean_colour(images), edges), strict=True))
-
-    on_train, on_test = of(train), of(test)
-    varied = [name for name in SEEN if np.ptp(on_train[name])]
-    return {name: on_train[name] for name in varied}, {name: on_test[name] for name in varied}
+    values, test_values = _mean_colour(train), _mean_colour(test)
+    on_train: dict[str, Labels] = {}
+    on_test: dict[str, Labels] = {}
+    for index, name in enumerate(SEEN):
+        edges = np.quantile(values[index], np.arange(1, CLASSES) / CLASSES)
+        classes = np.digitize(values[index], edges)
+        if np.ptp(classes):
+            on_train[name], on_test[name] = classes, np.digitize(test_values[index], edges)
+    return on_train, on_test
 
 
 def _mean_colour(images: Points) -> tuple[Points, Points]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, one_line
 from vlac.files import atomic, locked, remove_leftovers
 
 if TYPE_CHECKING:
@@ -60,6 +59,6 @@ def compute(images: np.ndarray, sees: Sees) -> np.ndarray:
     try:
         with np.load(path) as kept:
             found: np.ndarray = kept["features"]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise VlacError(f"{path} is damaged ({error}).", "Delete it and run again.") from None
+    except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
+        raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run again.") from None
     return found

@@ -43,12 +43,18 @@ class Method(LadderMethod):
         K[largest], K[rung] = K[rung], K[largest]
         return {rung: clusters for rung, clusters in K.items() if clusters > 1}
 
+    @property
+    def sizes(self) -> list[int]:
+        """Sizes of z_l, by rung from the first."""
+        z: list[int] = self.params.network.z
+        return z
+
     def shape(self) -> tuple[dict[int, int], dict[int, int]]:
-        z = dict(enumerate(self.params.network.z, start=1))
+        z = dict(enumerate(self.sizes, start=1))
         return dict.fromkeys(z, 1) | self.K, z
 
     def label(self) -> str:
         return f"VLAC, K = ({', '.join(str(self.K.get(rung, 1)) for rung in range(1, len(self.settings.K) + 1))})"
 
     def protocol(self) -> list[str]:
-        return [*super().protocol(), f"Sizes of z_1 to z_4: {', '.join(map(str, self.shape()[1].values()))}."]
+        return [*super().protocol(), f"Sizes of z_1 to z_4: {', '.join(map(str, self.sizes))}."]

@@ -29,10 +29,12 @@ stale."""
 METHODS = ("Method", "LadderMethod", "FeatureMethod", "NetworkMethod")
 """The classes of which `without` names functions."""
 
+_LATER = (*AFTER_TRAINING, "draw_images")
+
 UNUSED = {
-    "train": (*AFTER_TRAINING, "draw_images"),
-    "trial": (*AFTER_TRAINING, "draw_images", "state", "load_state"),
-    "probe": (*AFTER_TRAINING, "draw_images"),
+    "train": _LATER,
+    "trial": (*_LATER, "state", "load_state"),
+    "probe": _LATER,
     "evaluate": ("label", "sees", "protocol", "draw"),
     "figures": ("clusterings", "samples", "draw_images", "sees", "protocol"),
     "table": ("fit", "encode", "state", "load_state", "clusterings", "samples", "draw_images", "draw"),

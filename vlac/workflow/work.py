@@ -53,8 +53,10 @@ def work(
             unmade = {path for job in (*waiting, *running) for path in job.outputs}
             missing = {path for job in left for path in job.outputs}
             for job, params in list(waiting.items()):
+                if len(running) == at_once:
+                    break
                 reads = set(job.inputs(params))
-                if len(running) == at_once or not unmade.isdisjoint(reads):
+                if not unmade.isdisjoint(reads):
                     continue
                 del waiting[job]
                 ready = missing.isdisjoint(reads)
@@ -69,7 +71,8 @@ def work(
                     left[job] = why
                     missing.update(job.outputs)
                 unmade.difference_update(job.outputs)
-            ended = [job for job, process in running.items() if process.poll() is not None]
+            while not (ended := _ended(running)) and running and time.monotonic() < end:
+                time.sleep(POLL)
             for job in ended:
                 if status := running.pop(job).returncode:
                     left[job] = f"it failed with exit status {status}; its log is {job.log}"
@@ -77,8 +80,6 @@ def work(
                 _stop(running.values())
                 left |= {job: "the time is up" for job, process in running.items() if process.returncode}
                 running.clear()
-            if running:
-                time.sleep(POLL)
     except BaseException:
         _stop(running.values())
         raise
@@ -89,6 +90,10 @@ def work(
     if any(why.startswith("it failed") for why in left.values()):
         return FAILED
     return TIME_IS_UP if "the time is up" in left.values() else DONE
+
+
+def _ended(running: dict[Job, "subprocess.Popen[bytes]"]) -> list[Job]:
+    return [job for job, process in running.items() if process.poll() is not None]
 
 
 def _stop(processes: Collection["subprocess.Popen[bytes]"]) -> None:

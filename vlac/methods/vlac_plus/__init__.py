@@ -103,9 +103,10 @@ class Method(vlac.Method):
     pretext: Pretext | None = None
     """Not there in weights that vlac ships: only `clusterings` need it."""
 
-    def shape(self) -> tuple[dict[int, int], dict[int, int]]:
-        z = dict(enumerate(self.settings.z, start=1))
-        return dict.fromkeys(z, 1) | self.K, z
+    @property
+    def sizes(self) -> list[int]:
+        z: list[int] = self.settings.z
+        return z
 
     def spec(self) -> PlusSpec:
         """Return what is to be built."""
