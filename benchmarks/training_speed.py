@@ -19,8 +19,7 @@ from typing import Any
 
 import torch
 from loops import Case, Epoch, Vae, ours, plain
-from machine import machine, wait_for
-from peak import flops, peak
+from machine import flops, machine, peak, wait_for
 
 from vlac.methods import kinds
 from vlac.models.method import LadderMethod

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from loops import Vae, built, ours, plain
-from peak import flops
+from machine import flops
 from torch import nn
 from training_speed import case, methods, sides
 
