@@ -3,11 +3,11 @@
 import os
 import platform
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 SIZES = {"cpu": (256, 512, 1024), "cuda": (2048, 4096, 8192)}
@@ -16,10 +16,8 @@ SIZES = {"cpu": (256, 512, 1024), "cuda": (2048, 4096, 8192)}
 
 def machine(device: torch.device) -> str:
     """Return one line on what the figures were measured on."""
-    try:
-        cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        cpu = None
+    info = Path("/proc/cpuinfo")
+    cpu = re.search(r"^model name\s*:\s*(.+)$", info.read_text() if info.exists() else "", re.MULTILINE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     native = {"AVX-512": torch.cpu._is_avx512_bf16_supported(), "AMX": torch.cpu._is_amx_tile_supported()}
     bfloat16 = " and ".join(name for name, has in native.items() if has) or "no instructions"
@@ -41,31 +39,15 @@ def peak(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> floa
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if device.type == "cuda" else before)
-    found = max(_product(size, dtype, device, seconds) for size in SIZES[device.type])
+    found = []
+    for size in SIZES[device.type]:
+        one, other, out = (torch.randn(size, size, device=device).to(dtype) for _ in range(3))
+        names = {"torch": torch, "one": one, "other": other, "out": out}
+        timer = Timer("torch.mm(one, other, out=out)", globals=names, num_threads=torch.get_num_threads())
+        # Of many groups of calls the fastest: other work can only slow them.
+        found.append(2 * size**3 / min(timer.blocked_autorange(min_run_time=seconds).times))
     torch.set_float32_matmul_precision(before)
-    return found
-
-
-def _product(size: int, dtype: torch.dtype, device: torch.device, seconds: float) -> float:
-    """Return the FLOP/s of the fastest of many groups of calls: other work can only slow them."""
-    one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    out = torch.empty_like(one)
-
-    def timed(calls: int) -> float:
-        wait_for(device)
-        started = time.perf_counter()
-        for _ in range(calls):
-            torch.mm(one, other, out=out)
-        wait_for(device)
-        return (time.perf_counter() - started) / calls
-
-    timed(3)
-    calls = max(1, round(0.01 / timed(3)))
-    end = time.monotonic() + seconds
-    found = [timed(calls)]
-    while time.monotonic() < end:
-        found.append(timed(calls))
-    return 2 * size**3 / min(found)
+    return max(found)
 
 
 def flops(block: Callable[[], object]) -> int:

@@ -47,7 +47,7 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
         return ModelOutput(reconstruction=self.decode({self.rung: z}))
 
 
-def vae(ladder: Ladder) -> VAE:
+def as_pythae(ladder: Ladder) -> VAE:
     """Return pythae's VAE of a one-rung ladder without a mixture."""
     config = VAEConfig(input_dim=(3, 32, 32), latent_dim=ladder.spec.z[ladder.main_rung])
     return VAE(config, encoder=Encoder(ladder), decoder=Decoder(ladder))
@@ -59,7 +59,7 @@ def pythae(case: Case, model: VAE | None = None) -> Epoch:
     The copy of the best model that its `train` makes after each epoch is left out, in its favour.
     """
     training = case.method.params.training
-    model = model or vae(in_nchw(built(case.method)))
+    model = model or as_pythae(in_nchw(built(case.method)))
     data = BaseDataset(to_input(case.images).contiguous(), torch.zeros(len(case.images)))
     logging.disable(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:

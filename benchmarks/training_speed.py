@@ -4,8 +4,8 @@
 
 Ours is `vlac.training.trainer.Trainer`. Plain is the same network and objective in the loop that one writes first:
 benchmarks/loops.py has both. Pythae is its own VAE and trainer on a VAE of one rung, where it is installed
-(`pip install -c constraints.txt -e ".[bench]"`). All sides of a row train on the same images, batch and number of
-threads, in one process, and take turns.
+(`pip install -c constraints.txt -e ".[bench]"`). All sides of a row train on the same images and batch, by one thread
+of one process, and take turns.
 """
 
 import argparse
@@ -28,24 +28,34 @@ from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, paragraph
 from vlac.training.device import keep_freed_memory, settle
 
-PRESETS = Path(__file__).parents[1] / "presets"
 STEPS = {"cpu": {"svhn_small": 16, "svhn_paper": 2}, "cuda": {"svhn_small": 200, "svhn_paper": 100}}
-"""Updates of a block, by device and preset: seconds."""
+"""Updates of a block, by device and preset: some seconds' worth; of another preset 2."""
+
+ROUNDS = 3
+"""Blocks measured per side."""
 
 RUNG = 3
 KINDS = ("vlae", "vlac", "gmdgm")
 
 
+def preset(name: str, device: str) -> Params:
+    """Return the parameters of a preset, to train on that device by one thread."""
+    params = load_params(Path(__file__).parents[1] / f"presets/{name}.yaml")
+    training = params.training.model_copy(update={"device": device, "threads": 1})
+    return params.model_copy(update={"training": training})
+
+
 def methods(params: Params) -> list[LadderMethod]:
     """Return the VLAE, the preset's models of the paper, and the VAE that pythae has too, untrained."""
-    vlae = kinds()["vlae"].Settings(kind="vlae")
-    models: list[Any] = [vlae, *params.models.values()]
-    settings = [model for model in models if model.kind in KINDS]
-    found = [kinds()[each.kind](each, params, RUNG) for each in settings]
-    # Pythae's squared error is the Gaussian of unit scale.
+    models: list[Any] = [kinds()["vlae"].Settings(kind="vlae"), *params.models.values()]
+    found = [kinds()[each.kind](each, params, RUNG) for each in models if each.kind in KINDS]
+    return [*(method for method in found if isinstance(method, LadderMethod)), vae(params)]
+
+
+def vae(params: Params) -> Vae:
+    """Return the VAE that pythae has too, whose squared error is the Gaussian of unit scale."""
     unit = params.likelihood.model_copy(update={"form": "gaussian", "scale": 1.0})
-    vae = Vae(None, params.model_copy(update={"likelihood": unit}), RUNG)
-    return [*(method for method in found if isinstance(method, LadderMethod)), vae]
+    return Vae(None, params.model_copy(update={"likelihood": unit}), RUNG)
 
 
 def case(method: LadderMethod, steps: int) -> Case:
@@ -64,14 +74,14 @@ def sides(of: Case) -> dict[str, Epoch]:
     return loops
 
 
-def rates(of: Case, loops: Mapping[str, Epoch], rounds: int) -> dict[str, list[float]]:
+def rates(of: Case, loops: Mapping[str, Epoch]) -> dict[str, list[float]]:
     """Return each side's images per second, one figure per round.
 
     Within a round the sides take turns, so that a change of the machine's clock or load meets all; the first round
     warms up and does not count.
     """
     found: dict[str, list[float]] = {name: [] for name in loops}
-    for turn in range(rounds + 1):
+    for turn in range(ROUNDS + 1):
         for name, epoch in loops.items():
             wait_for(of.device)
             started = time.perf_counter()
@@ -82,7 +92,7 @@ def rates(of: Case, loops: Mapping[str, Epoch], rounds: int) -> dict[str, list[f
     return found
 
 
-def table(params: Params, steps: int, rounds: int, peaks: Mapping[bool, float]) -> str:
+def table(params: Params, steps: int, peaks: Mapping[bool, float]) -> str:
     """Return speeds, ratios and shares of the peak for every network of a preset; peaks are by "in bfloat16"."""
     bfloat16 = settle(params.training).bfloat16
     heads = ["network", "MFLOP/image", "ours", "plain", "pythae", "ours / plain", "ours / pythae"]
@@ -92,7 +102,7 @@ def table(params: Params, steps: int, rounds: int, peaks: Mapping[bool, float]) 
         print(f"{params.experiment}: {method.label()}", file=sys.stderr, flush=True)
         work = flops(ours(case(method, 1))) / params.training.batch
         of = case(method, steps)
-        found = rates(of, sides(of), rounds)
+        found = rates(of, sides(of))
         speed = {name: statistics.median(values) for name, values in found.items()}
         shares = {name: speed[name] * work / peaks[bfloat16 and name == "ours"] for name in speed}
         cells = [method.label(), f"{work / 1e6:,.1f}"]
@@ -112,33 +122,28 @@ def main() -> None:
     """Read the options, measure the peaks, and print a table for each preset."""
     parser = argparse.ArgumentParser(description="Speed of training beside the plain loop, pythae and the peak.")
     parser.add_argument("--presets", nargs="+", default=["svhn_small", "svhn_paper"])
-    parser.add_argument("--rounds", type=int, default=3, help="measured blocks per side (default: 3)")
-    parser.add_argument("--steps", type=int, help="updates of a block (default: some seconds' worth)")
-    parser.add_argument("--threads", type=int, default=1, help="default: 1, as in the presets")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     options = parser.parse_args()
     keep_freed_memory()  # as a training stage does; here it speeds up every side
-    asked = {"threads": options.threads, "device": options.device}
-    loaded = [load_params(PRESETS / f"{name}.yaml") for name in options.presets]
-    every = [params.model_copy(update={"training": params.training.model_copy(update=asked)}) for params in loaded]
+    every = [preset(name, options.device) for name in options.presets]
     device = settle(every[0].training)
-    print(f"{paragraph(f'{machine(device.torch)}. Threads: {options.threads}.')}\n")
+    print(f"{paragraph(f'{machine(device.torch)}. One thread.')}\n")
     peaks = {False: peak(device.torch, torch.float32)}
     if device.bfloat16:
         peaks[True] = peak(device.torch, torch.bfloat16)
     named = [f"{'bfloat16' if half else 'float32'} {found / 1e9:,.0f} GFLOP/s" for half, found in peaks.items()]
     print(f"Peak of matrix products: {', '.join(named)}.\n")
     said = (
-        f"Images per second, median (smallest to largest) of {options.rounds} blocks. Ours runs in "
+        f"Images per second, median (smallest to largest) of {ROUNDS} blocks. Ours runs in "
         f"{'bfloat16' if device.bfloat16 else 'float32'}, the others in float32; each share is of the peak of its "
         "precision. The last column: the ratio of a loop whose counted arithmetic runs at the peak of ours, while all "
         "else takes no time."
     )
     print(paragraph(said), flush=True)
     for params in every:
-        steps = options.steps or STEPS[device.torch.type].get(params.experiment, 2)
+        steps = STEPS[device.torch.type].get(params.experiment, 2)
         print(f"\n### {params.experiment}: batch {params.training.batch}, {steps} updates a block\n")
-        print(table(params, steps, options.rounds, peaks), flush=True)
+        print(table(params, steps, peaks), flush=True)
 
 
 if __name__ == "__main__":
