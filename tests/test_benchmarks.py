@@ -70,6 +70,13 @@ def test_the_time_to_accuracy_is_complete():
     assert filled(table[-1][1:])
 
 
+@pytest.mark.slow
+def test_every_part_of_the_guide_is_timed():
+    (table,) = run("guide_parts.py", "--preset", "tiny")
+    assert [row[0] for row in table[1:]] == ["pretext", "clusters", "student-1", "student-2"]
+    assert all(filled(row[1:]) for row in table[2:])
+
+
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
 def test_every_loop_does_the_same_arithmetic(method):
     counted = [flops(epoch) for epoch in sides(case(method, 1)).values()]
