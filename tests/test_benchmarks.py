@@ -72,6 +72,13 @@ def test_the_time_to_accuracy_is_complete(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_the_speed_of_pictures_is_complete():
+    (table,) = run("pictures.py", "--count", "40", "--side", "40")
+    assert [len(row) for row in table] == [5] * 4
+    assert all(filled(row[1:]) for row in table[1:])
+
+
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
 def test_every_loop_does_the_same_arithmetic(method):
     counted = [flops(epoch) for epoch in sides(case(method, 1)).values()]
