@@ -104,11 +104,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return at
 
 
-@pytest.fixture(scope="module")
-def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["vlac", "vlac_plus"])
+def made(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made") / "out"
     command = ["cluster", str(folder), "--out", str(out), "--K", "1", "2", "4", "1", "--minutes", "0.01"]
-    assert main([*command, "--labels", "subfolders"]) == 0
+    assert main([*command, "--labels", "subfolders", "--method", request.param]) == 0
     return out
 
 
@@ -154,7 +154,10 @@ def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
     assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])["names"].count(name) == 1
 
 
-def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["vlac", "vlac_plus"])
+def test_an_interrupted_training_resumes(
+    method: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(epochs: Epochs, row: dict[str, float]) -> None:
         if row["epoch"] == 3:
             raise KeyboardInterrupt
@@ -162,16 +165,18 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     rates = iter((100.0, 100.0, 900.0, 100.0))
     monkeypatch.setattr(module, "_rate", lambda model, images: next(rates))  # 5 epochs, and 45
-    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05)
+    monkeypatch.chdir(tmp_path)
+    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05, method=method)
     with monkeypatch.context() as patch:
         patch.setattr("vlac.training.epochs.Epochs._refuse_non_finite", interrupt)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
-    assert (rough / "checkpoint.pt").exists()
-    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
+                module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05, method=method)
+    assert list(rough.rglob("*.pt"))
+    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05, method=method)
     assert (rough / "model.pt").read_bytes() == (calm / "model.pt").read_bytes()
     assert {path.name for path in rough.iterdir()} == {"clusters.csv", "index.html", "model.pt", "report.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"calm", "rough"}
 
 
 def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

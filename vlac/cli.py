@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     K = (1, 5, 50, 1)
     clustering.add_argument("--K", type=int, nargs=4, default=K, metavar="K_l", help=f"clusters by rung, default {K}")
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
+    clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac", help="default vlac")
     clustering.add_argument("--seed", type=int, default=0, help="of everything, default 0")
     clustering.add_argument("--threads", type=int, default=1, help="of the CPU, default 1")
     clustering.add_argument("--labels", choices=["subfolders"], help="score against the folders' names")
@@ -187,9 +188,8 @@ def _cluster(options: argparse.Namespace) -> None:
     from vlac.folder.cluster import cluster
 
     labels = options.labels == "subfolders"
-    cluster(
-        options.folder, options.out, options.K, options.minutes, options.seed, options.threads, labels, options.force
-    )
+    settings = options.minutes, options.seed, options.threads, labels, options.force, options.method
+    cluster(options.folder, options.out, options.K, *settings)
 
 
 def _assign(options: argparse.Namespace) -> None:

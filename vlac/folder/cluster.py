@@ -29,8 +29,8 @@ UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 12, 200
 ORDER = 4
 """Epochs that the rungs need to enter one after the other."""
 
-TRIED = 24
-"""Updates that measure how long an epoch takes."""
+TRIED = {"vlac": (1, 24), "vlac_plus": (8, 4)}
+"""Epochs, and updates of each, that measure how long one takes: in 8 every network of VLAC+ has its share."""
 
 UNFINISHED = "unfinished.json"
 """What an interrupted run was asked for; it is there until all else is."""
@@ -45,8 +45,9 @@ def cluster(
     threads: int = 1,
     labels: bool = False,
     force: bool = False,
+    method: str = "vlac",
 ) -> None:
-    """Train VLAC on the pictures below `folder` and write index.html, clusters.csv, model.pt and report.json to `out`.
+    """Train on the pictures below `folder` and write index.html, clusters.csv, model.pt and report.json to `out`.
 
     Args:
         folder, out: where the pictures are, and where the results go.
@@ -56,6 +57,7 @@ def cluster(
         threads: of the CPU; the results of two numbers differ in their last digits.
         labels: the pictures' folders are their classes, which score the clusters and are used for nothing else.
         force: overwrite what is in `out`.
+        method: "vlac" or "vlac_plus".
 
     Raises:
         VlacError: there are too few pictures, `out` is not empty, or a setting is out of range.
@@ -82,8 +84,8 @@ def cluster(
             f"At least {least} are needed; fewer clusters are set by --K.",
         )
 
-    model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed)
-    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "pictures": count}
+    model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed, method=method)
+    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "pictures": count, "method": method}
     before = read_json(unfinished) if unfinished.exists() else {}
     if before.get("asked") == asked:
         model.set_params(epochs=before["epochs"])  # a second measurement would give another number
@@ -145,15 +147,16 @@ def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None) -> in
 
 
 def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
-    """Return images per second of a training, from a short one with all rungs."""
-    short = clone(model).set_params(epochs=1, enter=(0, 0, 0, 0))
+    """Return images per second of a training's epochs, from a short one with all rungs."""
+    epochs, updates = TRIED[model.method]
+    short = clone(model).set_params(epochs=epochs, enter=(0, 0, 0, 0))
     logging.disable(logging.INFO)  # epochs that are not those of the training
     try:
         short.fit(images[: 2 * model.batch])  # what is used for the first time takes longer
-        some = images[: TRIED * model.batch]
+        some = images[: updates * model.batch]
         began = time.monotonic()
         short.fit(some)
-        return len(some) / (time.monotonic() - began)
+        return epochs * len(some) / (time.monotonic() - began)
     finally:
         logging.disable(logging.NOTSET)
 
