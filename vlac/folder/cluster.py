@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from vlac import __version__
-from vlac.data.pictures import files_of, read_folder, read_in_parts
+from vlac.data.arrays import parts_of, read
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
 from vlac.evaluation import metrics
@@ -47,10 +47,11 @@ def cluster(
     force: bool = False,
     method: str = "vlac",
 ) -> None:
-    """Train on the pictures below `folder` and write index.html, clusters.csv, model.pt and report.json to `out`.
+    """Train on the pictures below `folder`, and write page, table, model, report and figures to `out`.
 
     Args:
-        folder, out: where the pictures are, and where the results go.
+        folder: of pictures; or a .npy or .npz file of images, uint8 (N, H, W, 3) or (N, H, W).
+        out: where the results go.
         K: clusters by rung.
         minutes: how long the training may take; without, as many updates as the default experiment.
         seed: of everything.
@@ -69,7 +70,7 @@ def cluster(
     unfinished = out / UNFINISHED
     if not force and out.exists() and any(out.iterdir()) and not unfinished.exists():
         raise VlacError(f"{out} is not empty.", "Name another folder, or overwrite it with --force.")
-    pictures = read_folder(folder)
+    pictures = read(folder)
     for name, why in list(pictures.broken.items())[:10]:
         log.warning("Left out: %s: %s.", name, why)
     if len(pictures.broken) > 10:
@@ -111,16 +112,16 @@ def cluster(
 
 
 def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> None:
-    """Write the clusters of a folder's pictures by a trained model, as `cluster` does; memory does not grow with them.
+    """Write the clusters of pictures by a trained model; `folder` as of `cluster`. Memory does not grow with a folder.
 
     Files that cannot be read are named and counted. Raises VlacError if there is no picture or model, or `out` exists.
     """
     if out.exists() and not force:
         raise VlacError(f"{out} exists already.", "Name another file, or overwrite it with --force.")
     model = VLAC.load(model_file)
-    chosen, done, broken = files_of(folder), 0, 0
+    done, broken = 0, 0
     with atomic(out) as file:
-        for part in read_in_parts(chosen, folder):
+        for part in parts_of(folder):
             for name, why in part.broken.items():
                 log.warning("Left out: %s: %s.", name, why)
             broken += len(part.broken)
