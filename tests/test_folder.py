@@ -21,7 +21,7 @@ from vlac.training.epochs import Epochs
 
 RED = (200, 30, 40)
 METHODS = ["vlac", pytest.param("vlac_plus", marks=pytest.mark.slow)]
-MADE = {"clusters.csv", "index.html", "model.pt", "report.json"}
+MADE = {"clusters.csv", "figures", "index.html", "model.pt", "report.json"}
 
 
 def solid(mode: str = "RGB", colour: object = RED, size: tuple[int, int] = (40, 60)) -> Image.Image:
@@ -122,6 +122,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_folder_gives_table_model_report_and_page(made: Path, folder: Path) -> None:
     assert {path.name for path in made.iterdir()} == MADE
+    assert {path.name for path in (made / "figures").iterdir()} == {"manipulation.png", "components.png", "nearest.png"}
     table = rows(made / "clusters.csv")
     assert [row["file"] for row in table][:2] == ["left/01.png", "left/03.png"]
     assert len(table) == 60

@@ -20,6 +20,7 @@ from vlac.evaluation import metrics
 from vlac.files import atomic, read_json, write_bytes, write_json, write_text
 from vlac.folder.page import page
 from vlac.methods.base import Codes
+from vlac.reporting.figures import draw_figures
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,9 @@ def cluster(
     model.save(out / "model.pt")
     write_bytes(out / "clusters.csv", _table(pictures.names, codes, header=True))
     write_text(out / "index.html", page(model, pictures, codes, seed))
+    (out / "figures").mkdir(exist_ok=True)
+    title = f"{model.method_.label()}, seed {seed}"
+    draw_figures(model.method_.model.cpu(), codes, pictures.images, title, seed, out / "figures", "pictures")
     write_json(out / "report.json", report)
     for path in (*out.glob("checkpoint*.pt"), unfinished):
         path.unlink()
