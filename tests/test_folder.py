@@ -199,6 +199,7 @@ def test_an_interrupted_training_resumes(
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     rates = iter((100.0, 100.0, 900.0, 100.0))
     monkeypatch.setattr(module, "_rate", lambda model, images: next(rates))  # 5 epochs, and 45
+    monkeypatch.setattr(module, "LEAST_UPDATES", {method: 0})
     monkeypatch.chdir(tmp_path)
     module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05, method=method)
     with monkeypatch.context() as patch:

@@ -68,7 +68,8 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         K: clusters by rung, counted from the pixels; 1 = no mixture. The largest entry is the main rung's.
         z: size of z_l by rung; None = (2, 2, 22, 2), or of VLAC+ (2, 2, 64, 3).
         epochs, batch, lr, lr_prior: of Adam; lr_prior is that of the mixtures' means and variances. VLAC+'s networks
-            before the ladder learn for half and for an eighth of the epochs, in batches of twice the size.
+            before the ladder learn for half and for an eighth of the epochs (of few images a fourth), in batches of
+            twice the size.
         scale: standard deviation of p(x given z), pixels in [0, 1].
         enter: epoch after which each rung enters; None = rung 4 first, then 2, 3 and, halfway, 1.
         channels, hidden: feature maps of the trunk's three steps, and the width of rung 4.
@@ -235,7 +236,9 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         pretext["cluster_epochs"] = min(max(20, 1_500_000 // max(images, 1)), 150)
         # Of a cluster of average size, half at most are taken for neighbours.
         few = {"size": min(64, images // 2), "neighbours": min(15, images // (2 * clusters))}
-        students = {"clusters": clusters, "rounds": 3, "epochs": max(self.epochs // 8, 1), "batch": batch, "lr": 2e-3}
+        # A student of too few updates has one cluster for all: up to 300 where they are few.
+        lessons = max(self.epochs // 8, min(self.epochs // 4, -(-300 * batch // max(images, 1))), 1)
+        students = {"clusters": clusters, "rounds": 3, "epochs": lessons, "batch": batch, "lr": 2e-3}
         pretext |= {name: max(value, 1) for name, value in few.items()}
         # Few images leave students unsure, so that neighbours hardly agree: then all of them are learnt.
         return {"pretext": pretext, "students": students | {"agreement": 0.4 if images >= 20_000 else 0.0}}

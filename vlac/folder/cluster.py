@@ -30,6 +30,9 @@ UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 12, 200
 ORDER = 4
 """Epochs that the rungs need to enter one after the other."""
 
+LEAST_UPDATES = {"vlac": 0, "vlac_plus": 750}
+"""Of VLAC+'s networks before the ladder, those of fewer end with one cluster for all pictures."""
+
 TRIED = {"vlac": (1, 24, 1), "vlac_plus": (8, 4, 8)}
 """Epochs, and updates of each, that measure how long one takes: in 8 every network of VLAC+ has its share. Divided by
 the last number, its features are few: their eigenvectors take seconds, but once, and not for every epoch."""
@@ -143,12 +146,13 @@ def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None) -> in
     rate, count = _rate(model, images), len(images)
     epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / (count // model.batch))), MOST_EPOCHS)
     if minutes is not None:
-        epochs = max(ORDER, int(60 * minutes * rate / count))
+        least = max(ORDER, math.ceil(LEAST_UPDATES[model.method] / (count // model.batch)))
+        epochs = max(least, int(60 * minutes * rate / count))
     seconds = epochs * count / rate
     takes = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     log.info("%d pictures, %d epochs: about %s.", count, epochs, takes)
     if minutes is not None and seconds > 60 * minutes:
-        log.warning("That is more than asked for: the rungs need %d epochs to enter.", ORDER)
+        log.warning("That is more than asked for: fewer epochs than %d give no clusters.", least)
     return epochs
 
 
