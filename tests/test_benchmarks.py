@@ -77,6 +77,13 @@ def test_every_part_of_the_guide_is_timed():
     assert all(filled(row[1:]) for row in table[2:])
 
 
+@pytest.mark.slow
+def test_the_speed_of_pictures_is_complete():
+    (table,) = run("pictures.py", "--count", "40", "--side", "40")
+    assert [len(row) for row in table] == [5] * 4
+    assert all(filled(row[1:]) for row in table[1:])
+
+
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.label())
 def test_every_loop_does_the_same_arithmetic(method):
     counted = [flops(epoch) for epoch in sides(case(method, 1)).values()]

@@ -58,6 +58,12 @@ def test_its_settings_are_those_of_the_default_experiment() -> None:
     assert ours.models["vlac"] == digits.models["vlac_2layer"]
 
 
+def test_its_guide_is_that_of_the_preset_at_that_preset_s_size() -> None:
+    ours = VLAC(K=(1, 1, 50, 5), epochs=24, method="vlac_plus")._params(73_257).models["vlac"]
+    preset = load_params(ROOT / "presets/svhn_small.yaml").models["vlac_2layer_plus"]
+    assert ours == preset
+
+
 def test_shipped_weights_are_small_and_find_digits() -> None:
     digits = render(500, seed=99)
     for name in ("digits", "svhn"):
@@ -95,6 +101,11 @@ def test_files(model: VLAC, tmp_path: Path) -> None:
     found = VLAC.load(tmp_path / "model.pt")
     assert np.array_equal(found.predict(IMAGES), model.labels_)
     assert (found.K, found.main_rung_) == (model.K, 3)
+    plus = VLAC(**SMALL, method="vlac_plus").fit(IMAGES)
+    plus.save(tmp_path / "plus.pt")
+    found = VLAC.load(tmp_path / "plus.pt")
+    assert np.array_equal(found.predict(IMAGES), plus.labels_)
+    assert (found.method, found.z) == ("vlac_plus", (2, 2, 64, 3))
     baseline = tiny_method("gmdgm")
     baseline.model = baseline.build(vars(baseline.spec()))
     save_method(tmp_path / "gmdgm.pt", baseline)
@@ -116,6 +127,8 @@ def test_mistakes_are_named(model: VLAC) -> None:
         model.sample(component=6)
     with pytest.raises(VlacError, match=r"training\.epochs"):
         VLAC(epochs=0).fit(IMAGES)
+    with pytest.raises(VlacError, match=r"method is 'kmeans'\. Give one of vlac, vlac_plus\."):
+        VLAC(method="kmeans").fit(IMAGES)
     with pytest.raises(VlacError, match="only 100 training images"):
         VLAC(batch=101).fit(IMAGES)
 

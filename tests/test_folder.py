@@ -12,6 +12,7 @@ from PIL import Image
 from tiny import tiny_images
 
 from vlac.cli import main
+from vlac.data.arrays import read
 from vlac.data.pictures import Pictures, read_folder, read_picture
 from vlac.errors import VlacError
 from vlac.folder import cluster as module
@@ -19,6 +20,8 @@ from vlac.folder.page import page
 from vlac.training.epochs import Epochs
 
 RED = (200, 30, 40)
+METHODS = ["vlac", pytest.param("vlac_plus", marks=pytest.mark.slow)]
+MADE = {"clusters.csv", "figures", "index.html", "model.pt", "report.json"}
 
 
 def solid(mode: str = "RGB", colour: object = RED, size: tuple[int, int] = (40, 60)) -> Image.Image:
@@ -104,11 +107,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return at
 
 
-@pytest.fixture(scope="module")
-def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=METHODS)
+def made(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made") / "out"
     command = ["cluster", str(folder), "--out", str(out), "--K", "1", "2", "4", "1", "--minutes", "0.01"]
-    assert main([*command, "--labels", "subfolders"]) == 0
+    assert main([*command, "--labels", "subfolders", "--method", request.param]) == 0
     return out
 
 
@@ -118,7 +121,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_folder_gives_table_model_report_and_page(made: Path, folder: Path) -> None:
-    assert {path.name for path in made.iterdir()} == {"clusters.csv", "index.html", "model.pt", "report.json"}
+    assert {path.name for path in made.iterdir()} == MADE
+    assert {path.name for path in (made / "figures").iterdir()} == {"manipulation.png", "components.png", "nearest.png"}
     table = rows(made / "clusters.csv")
     assert [row["file"] for row in table][:2] == ["left/01.png", "left/03.png"]
     assert len(table) == 60
@@ -145,6 +149,36 @@ def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path,
     assert main([*command, "--force"]) == 0
 
 
+def test_arrays_are_read_as_pictures_of_a_folder(made: Path, folder: Path, tmp_path: Path) -> None:
+    images = read_folder(folder).images
+    grey = np.random.default_rng(0).integers(256, size=(3, 40, 50), dtype=np.uint8)
+    Image.fromarray(grey[2]).save(tmp_path / "grey.png")
+    np.save(tmp_path / "grey.npy", grey)
+    assert np.array_equal(read(tmp_path / "grey.npy").images[2], read_picture(tmp_path / "grey.png"))
+    np.savez(tmp_path / "images.npz", images=images, labels=np.zeros(60))
+    assert main(["assign", str(made / "model.pt"), str(tmp_path / "images.npz"), "--out", str(tmp_path / "a.csv")]) == 0
+    of_folder = [{**row, "file": str(index)} for index, row in enumerate(rows(made / "clusters.csv"))]
+    assert rows(tmp_path / "a.csv") == of_folder
+
+
+def test_wrong_arrays_are_named(tmp_path: Path) -> None:
+    def refusal(**arrays: np.ndarray) -> str:
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(VlacError) as error:
+            read(tmp_path / "a.npz")
+        return str(error.value)
+
+    images = tiny_images(2)
+    assert "a.npz: x is float64 (2, 32, 32, 3). Images are uint8 (N, H, W, 3)" in refusal(x=images / 255)
+    assert "images is uint8 (2, 3, 32, 32)" in refusal(images=images.transpose(0, 3, 1, 2))
+    assert "images is uint8 (0, 32, 32, 3)" in refusal(images=images[:0], labels=np.zeros(0))
+    assert "has 2 arrays. Call" in refusal(x=images, y=np.zeros(2))
+    assert "is damaged, or holds no plain array" in refusal(images=np.array([images, None], object))
+    (tmp_path / "b.npy").write_text("no array")
+    with pytest.raises(VlacError, match=r"b\.npy is damaged"):
+        read(tmp_path / "b.npy")
+
+
 def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
     model = module.VLAC.load(made / "model.pt")
     name = "</script><script>alert(1)</script>.png"
@@ -154,7 +188,10 @@ def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
     assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])["names"].count(name) == 1
 
 
-def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_training_resumes(
+    method: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(epochs: Epochs, row: dict[str, float]) -> None:
         if row["epoch"] == 3:
             raise KeyboardInterrupt
@@ -162,22 +199,25 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     rates = iter((100.0, 100.0, 900.0, 100.0))
     monkeypatch.setattr(module, "_rate", lambda model, images: next(rates))  # 5 epochs, and 45
-    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05)
+    monkeypatch.setattr(module, "LEAST_UPDATES", {method: 0})
+    monkeypatch.chdir(tmp_path)
+    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05, method=method)
     with monkeypatch.context() as patch:
         patch.setattr("vlac.training.epochs.Epochs._refuse_non_finite", interrupt)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
-    assert (rough / "checkpoint.pt").exists()
-    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
+                module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05, method=method)
+    assert list(rough.rglob("*.pt"))
+    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05, method=method)
     assert (rough / "model.pt").read_bytes() == (calm / "model.pt").read_bytes()
-    assert {path.name for path in rough.iterdir()} == {"clusters.csv", "index.html", "model.pt", "report.json"}
+    assert {path.name for path in rough.iterdir()} == MADE
+    assert {path.name for path in tmp_path.iterdir()} == {"calm", "rough"}
 
 
 def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode(b"sch\xf6n.png")
     pictures = Pictures([name, *(f"{index}.png" for index in range(59))], tiny_images(60), {})
-    monkeypatch.setattr(module, "read_folder", lambda at: pictures)
+    monkeypatch.setattr(module, "read", lambda at: pictures)
     module.cluster(folder, tmp_path / "out", [1, 2, 4, 1], minutes=0.01)
     assert b"\nsch\xf6n.png," in (tmp_path / "out/clusters.csv").read_bytes()
     assert "sch\\udcf6n.png" in (tmp_path / "out/index.html").read_text()

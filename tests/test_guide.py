@@ -24,12 +24,11 @@ from vlac.training.schedule import Weights
 CPU = Device(torch.device("cpu"), bfloat16=False)
 
 
-def _learner(path, monkeypatch, identity="i", K=3, **students):
-    monkeypatch.setattr(learn, "FOLDER", path)
+def _learner(path, identity="i", K=3, **students):
     images = torch.from_numpy(tiny_images(64))
     of = SETTINGS["vlac_plus"]
     settings = Settings(kind="vlac_plus", **of | {"students": of["students"] | students})
-    return GuideTrainer(images, settings, K, 0, CPU, {"inputs": identity})
+    return GuideTrainer(images, settings, K, 0, CPU, {"inputs": identity}, path)
 
 
 def test_the_transforms_are_the_eight_of_the_square():
@@ -102,7 +101,7 @@ def test_turned_and_stretched_images_are_so_by_at_most_as_much():
 
 
 def test_the_lesson_is_the_cluster_of_most_neighbours_where_they_agree(tmp_path, monkeypatch):
-    learner = _learner(tmp_path, monkeypatch, K=4, agreement=0.6, batch=2)
+    learner = _learner(tmp_path, K=4, agreement=0.6, batch=2)
 
     class Pupil:
         """Sees two groups on two axes, and is wrong about one image; one image lies between them."""
@@ -137,13 +136,13 @@ def test_groups_of_unequal_size_are_found():
     assert mutual_info_score(groups, found) == pytest.approx(mutual_info_score(groups, groups))
 
 
-def test_clusters_beyond_K_are_joined_for_one_more_student(tmp_path, monkeypatch):
-    learner = _learner(tmp_path, monkeypatch, clusters=5)
+def test_clusters_beyond_K_are_joined_for_one_more_student(tmp_path):
+    learner = _learner(tmp_path, clusters=5)
     learner.run()
     assert [student.head.out_features for student in learner.students] == [5, 5, 3]
     assert learner.log_q().shape == (64, 3)
     made = set(tmp_path.glob("*.pt"))
-    _learner(tmp_path, monkeypatch, clusters=5, K=2).run()  # shares the networks before
+    _learner(tmp_path, clusters=5, K=2).run()  # shares the networks before
     assert [path.stem.partition("-")[2] for path in set(tmp_path.glob("*.pt")) - made] == ["student-2-joined-2"]
 
 
@@ -153,10 +152,10 @@ def stop(*of):
 
 def test_a_guide_interrupted_anywhere_ends_in_the_same_networks_and_a_finished_one_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr("vlac.training.epochs.CHECKPOINT_SECONDS", 0.0)
-    whole = _learner(tmp_path / "whole", monkeypatch)
+    whole = _learner(tmp_path / "whole")
     whole.run()
     for part in ("pretext", "clusters", "student-1", "student-2"):
-        cut = _learner(tmp_path / "cut", monkeypatch)
+        cut = _learner(tmp_path / "cut")
 
         def cut_short(name, *of, train=cut._train, part=part):
             *rest, epoch = of
@@ -165,7 +164,7 @@ def test_a_guide_interrupted_anywhere_ends_in_the_same_networks_and_a_finished_o
         monkeypatch.setattr(cut, "_train", cut_short)
         with pytest.raises(KeyboardInterrupt):
             cut.run()
-    resumed = _learner(tmp_path / "cut", monkeypatch)
+    resumed = _learner(tmp_path / "cut")
     resumed.run()
     for one, other in [(whole.pretext, resumed.pretext), *zip(whole.students, resumed.students, strict=True)]:
         again = other.state_dict()
@@ -173,19 +172,19 @@ def test_a_guide_interrupted_anywhere_ends_in_the_same_networks_and_a_finished_o
 
     monkeypatch.setattr(learn, "_pass", stop)
     monkeypatch.setattr(learn, "learn_clusters", stop)
-    found = _learner(tmp_path / "cut", monkeypatch)
+    found = _learner(tmp_path / "cut")
     found.run()
     assert torch.equal(found.students[-1].head.weight, whole.students[-1].head.weight)
-    assert _learner(tmp_path / "cut", monkeypatch, identity="other data").key != found.key
+    assert _learner(tmp_path / "cut", identity="other data").key != found.key
 
 
-def test_a_damaged_network_is_named(tmp_path, monkeypatch):
-    learner = _learner(tmp_path, monkeypatch)
+def test_a_damaged_network_is_named(tmp_path):
+    learner = _learner(tmp_path)
     learner.run()
     path = next(tmp_path.glob("*-pretext.pt"))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(VlacError, match=r"pretext\.pt is damaged.*rm "):
-        _learner(tmp_path, monkeypatch).run()
+        _learner(tmp_path).run()
 
 
 @pytest.fixture

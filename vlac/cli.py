@@ -112,11 +112,12 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("train", "evaluate", "figures", "trial", "probe"):
             stage.add_argument("--seed", required=True, type=int, help="a seed that the file lists")
     clustering = add("cluster", _cluster)
-    clustering.add_argument("folder", type=Path, help="pictures, at any depth")
+    clustering.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     clustering.add_argument("--out", type=Path, required=True, help="a folder for page, table and model")
     K = (1, 5, 50, 1)
     clustering.add_argument("--K", type=int, nargs=4, default=K, metavar="K_l", help=f"clusters by rung, default {K}")
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
+    clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac", help="default vlac")
     clustering.add_argument("--seed", type=int, default=0, help="of everything, default 0")
     clustering.add_argument("--threads", type=int, default=1, help="of the CPU, default 1")
     clustering.add_argument("--labels", choices=["subfolders"], help="score against the folders' names")
@@ -124,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     assigning.add_argument(
         "model_file", type=Path, metavar="MODEL", help="model.pt of `cluster`, or svhn or digits, which come with vlac"
     )
-    assigning.add_argument("folder", type=Path, help="pictures, at any depth")
+    assigning.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     assigning.add_argument("--out", type=Path, required=True, help="a .csv file")
     for command in (clustering, assigning):
         command.add_argument("--force", action="store_true", help="overwrite what is there")
@@ -187,9 +188,8 @@ def _cluster(options: argparse.Namespace) -> None:
     from vlac.folder.cluster import cluster
 
     labels = options.labels == "subfolders"
-    cluster(
-        options.folder, options.out, options.K, options.minutes, options.seed, options.threads, labels, options.force
-    )
+    settings = options.minutes, options.seed, options.threads, labels, options.force, options.method
+    cluster(options.folder, options.out, options.K, *settings)
 
 
 def _assign(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from vlac import __version__
 from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
+from vlac.methods import kinds
 from vlac.methods import vlac as of_ladder
 from vlac.methods.base import Codes, Job
 from vlac.models.load import load_method, save_method
@@ -34,6 +36,9 @@ BATCH = 5000
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Trained models that come with vlac."""
+
+Z = {"vlac": (2, 2, 22, 2), "vlac_plus": (2, 2, 64, 3)}
+"""The methods, and the sizes of their z_l by rung: those of presets/digits.yaml and presets/svhn_small.yaml."""
 
 UNUSED = {
     "experiment": "estimator",
@@ -55,10 +60,16 @@ UNUSED = {
 class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A ladder whose rungs each cluster images in their own way; the settings are those of presets/digits.yaml.
 
+    VLAC+ first learns, in networks of twice the channels, to which cluster of the main rung an image belongs: from
+    its form, upright, whatever its colours, as in presets/svhn_small.yaml.
+
     Args:
+        method: "vlac", or "vlac_plus" for VLAC+.
         K: clusters by rung, counted from the pixels; 1 = no mixture. The largest entry is the main rung's.
-        z: size of z_l by rung.
-        epochs, batch, lr, lr_prior: of Adam; lr_prior is that of the mixtures' means and variances.
+        z: size of z_l by rung; None = (2, 2, 22, 2), or of VLAC+ (2, 2, 64, 3).
+        epochs, batch, lr, lr_prior: of Adam; lr_prior is that of the mixtures' means and variances. VLAC+'s networks
+            before the ladder learn for half and for an eighth of the epochs (of few images a fourth), in batches of
+            twice the size.
         scale: standard deviation of p(x given z), pixels in [0, 1].
         enter: epoch after which each rung enters; None = rung 4 first, then 2, 3 and, halfway, 1.
         channels, hidden: feature maps of the trunk's three steps, and the width of rung 4.
@@ -75,7 +86,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         K: tuple[int, ...] = (1, 5, 50, 1),
-        z: tuple[int, ...] = (2, 2, 22, 2),
+        z: tuple[int, ...] | None = None,
         epochs: int = 12,
         batch: int = 64,
         lr: float = 1.5e-3,
@@ -87,18 +98,19 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "auto",
         threads: int = 1,
         random_state: int = 0,
+        method: str = "vlac",
     ) -> None:
         self.K, self.z, self.epochs, self.batch, self.lr, self.lr_prior = K, z, epochs, batch, lr, lr_prior
         self.scale, self.enter, self.channels, self.hidden = scale, enter, channels, hidden
-        self.device, self.threads, self.random_state = device, threads, random_state
+        self.device, self.threads, self.random_state, self.method = device, threads, random_state, method
 
     def fit(self, images: Images, y: object = None, checkpoint: str | Path | None = None) -> VLAC:
         """Train on images, uint8 (N, 32, 32, 3), numpy or torch; `y` is ignored.
 
         Args:
             images: what is clustered.
-            checkpoint: a file that an interrupted call with the same images and settings resumes from; it is deleted
-                at the end.
+            checkpoint: a file that an interrupted call with the same images and settings resumes from. At the end it
+                is deleted, and so is the folder beside it, of VLAC+'s networks before the ladder.
 
         Raises:
             ValueError: the images are of another shape or type.
@@ -107,15 +119,18 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         seen = as_images(images)
         if not 0 <= self.random_state < 2**32:
             raise VlacError(f"random_state is {self.random_state}.", "Give a number from 0 to 2^32 - 1.")
+        if self.method not in Z:
+            raise VlacError(f"method is {self.method!r}.", f"Give one of {', '.join(Z)}.")
         params = self._params(len(seen))
-        method = of_ladder.Method(params.models["vlac"], params)
+        method: Any = kinds()[self.method](params.models["vlac"], params)
         identity = {"images": hashlib.sha256(seen.tobytes()).hexdigest(), "settings": repr(self.get_params())}
         identity["vlac"] = __version__
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(checkpoint or Path(folder, "checkpoint.pt"))
-            job = Job("VLAC", kept, identity)
+            job = Job(method.label().partition(",")[0], kept, identity, shared=kept.with_suffix(".shared"))
             self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
             discard(kept)
+            shutil.rmtree(job.shared, ignore_errors=True)
         self.method_ = method
         self.main_rung_: int = method.main_rung
         self.labels_: NDArray[np.int64] = self.predict(seen)
@@ -180,6 +195,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise VlacError(f"{path} is no VLAC, but a {method.settings.kind}.", "Load it with vlac.models.load.")
         spec = method.model.spec
         new.set_params(
+            method=method.settings.kind,
             K=tuple(spec.K[rung] for rung in sorted(spec.K)),
             z=tuple(spec.z[rung] for rung in sorted(spec.z)),
             scale=spec.scale,
@@ -193,21 +209,39 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the settings, for so many images, as a params.yaml that holds nothing but this model."""
         fade = max(1, round(images // max(self.batch, 1) * self.epochs / FADE))
         enter = self.enter or (self.epochs // 2, *(min(after, max(self.epochs - 1, 0)) for after in (1, 2)), 0)
-        network = {"form": "strided", "channels": list(self.channels), "hidden": self.hidden, "z": list(self.z)}
+        z = list(self.z or Z[self.method])
+        network = {"form": "strided", "channels": list(self.channels), "hidden": self.hidden, "z": z}
         objective: dict[str, Any] = {"kl_z": "enumerated", "kl_z_weight": [1.0] * 4, "kl_y_weight": 1.0}
         objective |= {"temperature_start": 1.0, "temperature_end": 0.5, "temperature_until": 0.5}
         training: dict[str, Any] = {"precision": "auto", "device": self.device, "threads": self.threads}
         training |= {"epochs": self.epochs, "batch": self.batch, "lr": self.lr, "lr_prior": self.lr_prior}
         start = ["kmeans", "kmeans", "directions", "kmeans"]
+        plus = {"z": z} | self._guide(images) if self.method == "vlac_plus" else {}
         content = UNUSED | {
             "network": network | {"y_above": [1, 2]},
             "likelihood": {"form": "gaussian", "scale": self.scale},
             "mixture": {"q_y": "responsibilities", "covariance": "full", "start": start},
             "objective": objective | {"enter": list(enter), "fade": fade},
             "training": training,
-            "models": {"vlac": {"kind": "vlac", "K": list(self.K)}},
+            "models": {"vlac": {"kind": self.method, "K": list(self.K)} | plus},
         }
         return validate(Params, content, "VLAC")
+
+    def _guide(self, images: int) -> dict[str, Any]:
+        """Return the settings of VLAC+'s networks before the ladder, those of presets/svhn_small.yaml or fewer."""
+        clusters, batch, hidden = max(self.K), max(2 * self.batch, 8), 2 * self.hidden
+        pretext = {"channels": [2 * maps for maps in self.channels], "hidden": hidden, "shift": 2.0, "polarity": True}
+        pretext |= {"epochs": max(self.epochs // 2, 1), "batch": batch, "lr": 1e-3}
+        # Clusters of neighbours get as many updates of 1,000 as there, if that is not more than 150 epochs.
+        pretext["cluster_epochs"] = min(max(20, 1_500_000 // max(images, 1)), 150)
+        # Of a cluster of average size, half at most are taken for neighbours.
+        few = {"size": min(64, images // 2), "neighbours": min(15, images // (2 * clusters))}
+        # A student of too few updates has one cluster for all: up to 300 where they are few.
+        lessons = max(self.epochs // 8, min(self.epochs // 4, -(-300 * batch // max(images, 1))), 1)
+        students = {"clusters": clusters, "rounds": 3, "epochs": lessons, "batch": batch, "lr": 2e-3}
+        pretext |= {name: max(value, 1) for name, value in few.items()}
+        # Few images leave students unsure, so that neighbours hardly agree: then all of them are learnt.
+        return {"pretext": pretext, "students": students | {"agreement": 0.4 if images >= 20_000 else 0.0}}
 
     def _codes(self, images: Images) -> Any:
         check_is_fitted(self, "method_")

@@ -47,7 +47,7 @@ def files_of(folder: Path) -> list[Path]:
         VlacError: it is no folder, or holds no image file.
     """
     if not folder.is_dir():
-        raise VlacError(f"{folder} is no folder.", "Name a folder of pictures.")
+        raise VlacError(f"{folder} is no folder.", "Name a folder of pictures, or a .npy or .npz file of images.")
 
     def closed(error: OSError) -> None:
         log.warning("Left out: %s: %s.", error.filename, error.strerror)
@@ -82,7 +82,11 @@ def read_in_parts(files: Sequence[Path], folder: Path, size: int = BATCH) -> Ite
 
 def read_folder(folder: Path) -> Pictures:
     """Return all pictures of a folder; raise VlacError if it is none, or none of its files can be read."""
-    parts = list(read_in_parts(files_of(folder), folder))
+    return joined(list(read_in_parts(files_of(folder), folder)), folder)
+
+
+def joined(parts: Sequence[Pictures], folder: Path) -> Pictures:
+    """Return all pictures of a folder as one; raise VlacError if there is none."""
     broken = {name: why for part in parts for name, why in part.broken.items()}
     names = [name for part in parts for name in part.names]
     if not names:
@@ -101,9 +105,12 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         if picture.width * picture.height > MOST_PIXELS:
             raise ValueError(f"it has {picture.width} x {picture.height} pixels")
         picture.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at a fraction of its size
-        upright = ImageOps.exif_transpose(picture)
-        square = ImageOps.fit(_rgb(upright), (SIDE, SIDE), Image.Resampling.LANCZOS)
-        return np.asarray(square)
+        return fitted(ImageOps.exif_transpose(picture))
+
+
+def fitted(picture: Image.Image) -> NDArray[np.uint8]:
+    """Return a picture's middle square in 32 x 32 RGB, uint8 (32, 32, 3); transparent parts are white."""
+    return np.asarray(ImageOps.fit(_rgb(picture), (SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from vlac import __version__
-from vlac.data.pictures import files_of, read_folder, read_in_parts
+from vlac.data.arrays import parts_of, read
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
 from vlac.evaluation import metrics
 from vlac.files import atomic, read_json, write_bytes, write_json, write_text
 from vlac.folder.page import page
 from vlac.methods.base import Codes
+from vlac.reporting.figures import draw_figures
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,12 @@ UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 12, 200
 ORDER = 4
 """Epochs that the rungs need to enter one after the other."""
 
-TRIED = 24
-"""Updates that measure how long an epoch takes."""
+LEAST_UPDATES = {"vlac": 0, "vlac_plus": 750}
+"""Of VLAC+'s networks before the ladder, those of fewer end with one cluster for all pictures."""
+
+TRIED = {"vlac": (1, 24, 1), "vlac_plus": (8, 4, 8)}
+"""Epochs, and updates of each, that measure how long one takes: in 8 every network of VLAC+ has its share. Divided by
+the last number, its features are few: their eigenvectors take seconds, but once, and not for every epoch."""
 
 UNFINISHED = "unfinished.json"
 """What an interrupted run was asked for; it is there until all else is."""
@@ -45,17 +50,20 @@ def cluster(
     threads: int = 1,
     labels: bool = False,
     force: bool = False,
+    method: str = "vlac",
 ) -> None:
-    """Train VLAC on the pictures below `folder` and write index.html, clusters.csv, model.pt and report.json to `out`.
+    """Train on the pictures below `folder`, and write page, table, model, report and figures to `out`.
 
     Args:
-        folder, out: where the pictures are, and where the results go.
+        folder: of pictures; or a .npy or .npz file of images, uint8 (N, H, W, 3) or (N, H, W).
+        out: where the results go.
         K: clusters by rung.
         minutes: how long the training may take; without, as many updates as the default experiment.
         seed: of everything.
         threads: of the CPU; the results of two numbers differ in their last digits.
         labels: the pictures' folders are their classes, which score the clusters and are used for nothing else.
         force: overwrite what is in `out`.
+        method: "vlac" or "vlac_plus".
 
     Raises:
         VlacError: there are too few pictures, `out` is not empty, or a setting is out of range.
@@ -67,7 +75,7 @@ def cluster(
     unfinished = out / UNFINISHED
     if not force and out.exists() and any(out.iterdir()) and not unfinished.exists():
         raise VlacError(f"{out} is not empty.", "Name another folder, or overwrite it with --force.")
-    pictures = read_folder(folder)
+    pictures = read(folder)
     for name, why in list(pictures.broken.items())[:10]:
         log.warning("Left out: %s: %s.", name, why)
     if len(pictures.broken) > 10:
@@ -82,8 +90,8 @@ def cluster(
             f"At least {least} are needed; fewer clusters are set by --K.",
         )
 
-    model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed)
-    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "pictures": count}
+    model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed, method=method)
+    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "pictures": count, "method": method}
     before = read_json(unfinished) if unfinished.exists() else {}
     if before.get("asked") == asked:
         model.set_params(epochs=before["epochs"])  # a second measurement would give another number
@@ -102,6 +110,9 @@ def cluster(
     model.save(out / "model.pt")
     write_bytes(out / "clusters.csv", _table(pictures.names, codes, header=True))
     write_text(out / "index.html", page(model, pictures, codes, seed))
+    (out / "figures").mkdir(exist_ok=True)
+    title = f"{model.method_.label()}, seed {seed}"
+    draw_figures(model.method_.model.cpu(), codes, pictures.images, title, seed, out / "figures", "pictures")
     write_json(out / "report.json", report)
     for path in (*out.glob("checkpoint*.pt"), unfinished):
         path.unlink()
@@ -109,16 +120,16 @@ def cluster(
 
 
 def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> None:
-    """Write the clusters of a folder's pictures by a trained model, as `cluster` does; memory does not grow with them.
+    """Write the clusters of pictures by a trained model; `folder` as of `cluster`. Memory does not grow with a folder.
 
     Files that cannot be read are named and counted. Raises VlacError if there is no picture or model, or `out` exists.
     """
     if out.exists() and not force:
         raise VlacError(f"{out} exists already.", "Name another file, or overwrite it with --force.")
     model = VLAC.load(model_file)
-    chosen, done, broken = files_of(folder), 0, 0
+    done, broken = 0, 0
     with atomic(out) as file:
-        for part in read_in_parts(chosen, folder):
+        for part in parts_of(folder):
             for name, why in part.broken.items():
                 log.warning("Left out: %s: %s.", name, why)
             broken += len(part.broken)
@@ -135,25 +146,27 @@ def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None) -> in
     rate, count = _rate(model, images), len(images)
     epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / (count // model.batch))), MOST_EPOCHS)
     if minutes is not None:
-        epochs = max(ORDER, int(60 * minutes * rate / count))
+        least = max(ORDER, math.ceil(LEAST_UPDATES[model.method] / (count // model.batch)))
+        epochs = max(least, int(60 * minutes * rate / count))
     seconds = epochs * count / rate
     takes = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     log.info("%d pictures, %d epochs: about %s.", count, epochs, takes)
     if minutes is not None and seconds > 60 * minutes:
-        log.warning("That is more than asked for: the rungs need %d epochs to enter.", ORDER)
+        log.warning("That is more than asked for: fewer epochs than %d give no clusters.", least)
     return epochs
 
 
 def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
-    """Return images per second of a training, from a short one with all rungs."""
-    short = clone(model).set_params(epochs=1, enter=(0, 0, 0, 0))
+    """Return images per second of a training's epochs, from a short one with all rungs."""
+    epochs, updates, narrower = TRIED[model.method]
+    short = clone(model).set_params(epochs=epochs, enter=(0, 0, 0, 0), hidden=model.hidden // narrower)
     logging.disable(logging.INFO)  # epochs that are not those of the training
     try:
         short.fit(images[: 2 * model.batch])  # what is used for the first time takes longer
-        some = images[: TRIED * model.batch]
+        some = images[: updates * model.batch]
         began = time.monotonic()
         short.fit(some)
-        return len(some) / (time.monotonic() - began)
+        return epochs * len(some) / (time.monotonic() - began)
     finally:
         logging.disable(logging.NOTSET)
 

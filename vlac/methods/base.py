@@ -55,6 +55,7 @@ class Job:
     identity: dict[str, str]  # hashes of parameters, code and data; a checkpoint of another identity is refused
     resumed: Callable[[list[Row]], None] = lambda rows: None  # told once, before all, the rows that a checkpoint holds
     epoch: Callable[[Row], None] = lambda row: None  # told of every epoch that is done
+    shared: Path = Path("checkpoints")  # of what several trainings have in common; nothing in it is deleted
 
 
 class Method(ABC):

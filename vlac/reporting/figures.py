@@ -18,35 +18,45 @@ PER_CLUSTER = 4
 
 
 @torch.no_grad()
-def draw_figures(model: Ladder, codes: Codes, images: np.ndarray, title: str, seed: int, folder: Path) -> None:
+def draw_figures(
+    model: Ladder, codes: Codes, images: np.ndarray, title: str, seed: int, folder: Path, seen: str = "test images"
+) -> None:
     """Write manipulation.png, components.png and nearest.png into `folder`; equal arguments give equal bytes.
 
-    `model` is in evaluation mode, on the CPU, with at least one mixture rung; `codes` are what it says of the test
-    images, uint8 (N, 32, 32, 3); `title` names it, and `seed` fixes the samples.
+    `model` is in evaluation mode, on the CPU, with at least one mixture rung; `codes` are what it says of the images,
+    uint8 (N, 32, 32, 3), which are `seen`; `title` names it, and `seed` fixes the samples.
     """
     rung = model.main_rung
     distance = from_components(model, codes, rung)
     first = next(iter(nearest_images(codes.y[rung], distance, model.K[rung], 1).values()))[0]
     _manipulation(model, images, codes, int(first), title, seed, folder / "manipulation.png")
-    _components(model, codes, title, seed, folder / "components.png")
+    _components(model, codes, title, seed, folder / "components.png", seen)
     how = f"posterior mean of $z_{rung}$ from the component's mean, in its std"
     name = f"rung {rung}: clusters $y_{rung}$"
-    draw_nearest(images, codes.y[rung], distance, model.K[rung], name, how, title, folder / "nearest.png")
+    draw_nearest(images, codes.y[rung], distance, model.K[rung], name, how, title, folder / "nearest.png", seen)
 
 
 def draw_nearest(
-    images: np.ndarray, y: np.ndarray, distance: np.ndarray, K: int, name: str, how: str, title: str, path: Path
+    images: np.ndarray,
+    y: np.ndarray,
+    distance: np.ndarray,
+    K: int,
+    name: str,
+    how: str,
+    title: str,
+    path: Path,
+    seen: str = "test images",
 ) -> None:
     """Write a column of images, uint8 (N, 32, 32, 3), for each cluster in use, those of least distance on top.
 
     `y` and `distance`, (N,), are the cluster of each and how far it is from that one's centre; `name`, `how` and
-    `title` say what the clusters are, what the distance is, and which model and seed.
+    `title` say what the clusters are, what the distance is, and which model and seed; `seen`, what images these are.
     """
     nearest = nearest_images(y, distance, K, PER_CLUSTER)
     cells = stacked(images, nearest.values(), PER_CLUSTER)
     block = (f"{name}, {len(nearest)} of {K} in use", cells, _shares(y, np.array(list(nearest))))
-    subtitle = f"One column per cluster: {how}.\nAbove each column: cluster · share of test images in it. {title}"
-    draw_columns("Test images of each cluster", subtitle, [block], path)
+    subtitle = f"One column per cluster: {how}.\nAbove each column: cluster · share of {seen} in it. {title}"
+    draw_columns(f"{seen.capitalize()} of each cluster", subtitle, [block], path)
 
 
 def draw_clusters(images: np.ndarray, y: np.ndarray, K: int, title: str, path: Path) -> None:
@@ -109,7 +119,7 @@ def _manipulation(
             show(figure, to_images(model.decode(z)).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
 
 
-def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) -> None:
+def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path, seen: str) -> None:
     """Figure 3: per mixture rung, one column of samples per component, the other rungs fixed to one prior sample."""
     generator = torch.Generator().manual_seed(seed)
     fixed = {rung: model.prior(rung).sample(1, generator=generator) for rung in model.rungs}
@@ -127,7 +137,7 @@ def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path) 
         blocks.append((name, samples, _shares(codes.y[rung], order)))
     subtitle = (
         "Figure 3 of the paper. One column per component, all other rungs fixed to one prior sample.\n"
-        f"Above each column: component · share of test images in it. {title}"
+        f"Above each column: component · share of {seen} in it. {title}"
     )
     draw_columns("Samples of each component", subtitle, blocks, path)
 

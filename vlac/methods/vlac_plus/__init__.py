@@ -131,7 +131,7 @@ class Method(vlac.Method):
         from vlac.methods.vlac_plus.learn import GuideTrainer
 
         of = {name: value for name, value in job.identity.items() if name != "parameters"}
-        self.guide = GuideTrainer(images, self.settings, self.K[self.main_rung], seed, device, of)
+        self.guide = GuideTrainer(images, self.settings, self.K[self.main_rung], seed, device, of, job.shared / "guide")
         self.guide.run()
         self.log_q = self.guide.log_q()
         # A ladder begun with another guide cannot be resumed with this one.

@@ -26,9 +26,6 @@ from vlac.models.ladder import to_input
 from vlac.training.device import Device
 from vlac.training.epochs import Epochs
 
-FOLDER = Path("checkpoints/guide")
-"""Networks, named after all that they depend on, so that models can share them."""
-
 FIT = 20_000
 """Most images that the projection is fitted on."""
 
@@ -65,6 +62,7 @@ class GuideTrainer:
         K: clusters that the last student has.
         seed: of weights, shuffling and draws.
         identity: hashes of all that the result depends on beside the settings, K and seed.
+        folder: of the networks, named after all that they depend on, so that models can share them.
 
     Attributes:
         pretext: the network, with features and clusters, once `run` was called.
@@ -73,9 +71,17 @@ class GuideTrainer:
     """
 
     def __init__(
-        self, images: Tensor, settings: Settings, K: int, seed: int, device: Device, identity: dict[str, str]
+        self,
+        images: Tensor,
+        settings: Settings,
+        K: int,
+        seed: int,
+        device: Device,
+        identity: dict[str, str],
+        folder: Path,
     ) -> None:
         self.images, self.settings, self.K, self.seed, self.device = images, settings, K, seed, device
+        self.folder = folder
         of = settings.model_dump(include={"pretext": True, "students": True}, exclude={"students": {"rounds"}})
         of |= {"seed": seed, "device": str(device)}
         of["images"] = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()  # a search leaves some out
@@ -96,14 +102,14 @@ class GuideTrainer:
         """Train all networks, resumed where an earlier run left them; raise DivergedError if one became NaN."""
         self.students: list[Student] = []
         clusters = self.settings.students.clusters
-        with locked(FOLDER / f"{self.key[:20]}.lock"):  # a model that shares them waits and finds them
+        with locked(self.folder / f"{self.key[:20]}.lock"):  # a model that shares them waits and finds them
             self.pretext = self._learn_pretext()
             self._learn_clusters()
             for number in range(1, self.settings.students.rounds + 1):
                 self.students.append(self._learn_student(f"student-{number}", clusters))
         if clusters > self.K:
             name = f"student-{len(self.students)}-joined-{self.K}"
-            with locked(FOLDER / f"{self.key[:20]}-{name}.lock"):
+            with locked(self.folder / f"{self.key[:20]}-{name}.lock"):
                 self.students.append(self._learn_student(name, self.K))
 
     def log_q(self) -> Tensor:
@@ -205,7 +211,7 @@ class GuideTrainer:
         self, name: str, network: nn.Module, learning: list[nn.Parameter], lr: float, epochs: int, epoch: Epoch
     ) -> None:
         """Train a network to its last epoch, resumed from its checkpoint if there is one; the checkpoint stays."""
-        path = FOLDER / f"{self.key[:20]}-{name}.pt"
+        path = self.folder / f"{self.key[:20]}-{name}.pt"
         remove_leftovers(path, older=HOUR)
         optimiser = torch.optim.Adam(learning, lr=lr, fused=True)
         generator = torch.Generator(self.device.torch).manual_seed(self._seed_of(name))
