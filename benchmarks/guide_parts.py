@@ -64,7 +64,7 @@ def main() -> None:
                     clock[which] += read() - now[which]
 
         K = settings.students.clusters
-        Watched(torch.from_numpy(train.images), settings, K, params.seeds[0], device, {}).run()
+        Watched(torch.from_numpy(train.images), settings, K, params.seeds[0], device, {}, Path("guide")).run()
     print(paragraph(f"{machine(device.torch)}. One thread, seed {params.seeds[0]}, K = {K}.") + "\n")
     print(aligned(["After", "Seconds", "CPU seconds", "ACC"], rows))
 
