@@ -140,10 +140,11 @@ def _download(name: str, address: str, folder: Path, checksum: str | None) -> Pa
     try:
         store.fetch(name, downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT))
     except (OSError, ValueError) as error:  # those of requests are OSErrors, a wrong checksum is a ValueError
-        while error.__context__:  # what is behind it: requests wraps others
-            error = error.__context__
+        behind: BaseException = error
+        while behind.__context__:  # requests wraps others
+            behind = behind.__context__
         raise VlacError(
-            one_line(f"{address}/{name} could not be fetched: {error}."), f"Run the same command again. {OFFLINE}"
+            one_line(f"{address}/{name} could not be fetched: {behind}."), f"Run the same command again. {OFFLINE}"
         ) from None
     return folder / name
 

@@ -31,12 +31,14 @@ def write_plots(params: Params, scores: Mapping[str, pd.DataFrame], root: Path =
                 root / "results" / params.experiment / stage / model / str(seed) for stage in ("train", "evaluate")
             )
             history = read_csv(train / "history.csv")
-            curves += [at | {name: row[name] for name in ("epoch", "elbo")} for row in history if "elbo" in row]
-            confusions += [at | each for each in read_csv(evaluate / "confusion.csv")]
+            if "elbo" in history:
+                curves.append(history[["epoch", "elbo"]].assign(**at))
+            confusions.append(read_csv(evaluate / "confusion.csv").assign(**at))
     folder = root / "reports/plots"
     write_csv(folder / "accuracy.csv", accuracies)
-    write_csv(folder / "curves.csv", curves, ("model", "seed", "epoch", "elbo"))
-    write_csv(folder / "confusion.csv", confusions)
+    columns = ("model", "seed", "epoch", "elbo")
+    write_csv(folder / "curves.csv", pd.concat(curves) if curves else (), columns)
+    write_csv(folder / "confusion.csv", pd.concat(confusions))
 
 
 def _measures(scores: pd.DataFrame) -> dict[str, Any]:

@@ -72,8 +72,7 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
 def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
     """Return one model's results over all seeds."""
     folder = root / "results" / params.experiment / "evaluate" / name
-    files = [folder / str(seed) / file for seed in params.seeds]
-    return pd.DataFrame(row for path in files for row in read_csv(path, ("factor", "measure")))
+    return pd.concat([read_csv(folder / str(seed) / file) for seed in params.seeds], ignore_index=True)
 
 
 def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:

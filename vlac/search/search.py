@@ -25,9 +25,7 @@ def search(job: Job, params: Search, origin: Origin) -> None:
     """Refuse stale trials, apply the rule to the scores of the others, and report on all of them."""
     trials = [(each, asked) for each, asked in search_jobs() if each.stage.trains]
     refuse_stale(trials, "`snakemake --cores 4 reports/search.md`")
-    scores = pd.DataFrame(
-        {"trial": each.model} | row for each, _ in trials for row in read_csv(each.output("scores.csv"))
-    )
+    scores = pd.concat([read_csv(each.output("scores.csv")).assign(trial=each.model) for each, _ in trials])
     # One row per trial and seed: its main rung, or its failure.
     main = scores[(scores["main"] == 1) | (scores["failed_in_epoch"] > 0)]
     names = [trial.name for trial in params.trials if trial.model.kind == params.kind]
@@ -94,7 +92,7 @@ def write_search_report(
     ]
     write_text(folder / "search.md", "\n\n".join(parts) + "\n")
     shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *SHOWN]]
-    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen).to_dict("records"))
+    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen))
 
 
 def _trials(search: Search, of: dict[str, pd.DataFrame], chosen: str | None) -> str:

@@ -152,7 +152,7 @@ def _rows(job: Job, name: str, made: Manifest) -> list[dict[str, Any]]:
     path = job.output(name)
     if sha256(path) != made.outputs.get(path.as_posix()):
         raise VlacError(f"{path} has changed since {job} made it.", f"Run `{job.command}` again.")
-    return read_csv(path, text=("factor", "measure"))
+    return read_csv(path).to_dict("records")
 
 
 def _points(values: Mapping[str, Any], step: int) -> Points:
