@@ -6,7 +6,7 @@ import pandas as pd
 
 from vlac.params.load import load_params
 from vlac.params.schema import Params
-from vlac.params.view import restrict
+from vlac.params.section import restrict
 from vlac.reporting.probe import write_probe_report
 from vlac.workflow.jobs import STAGES
 

@@ -60,13 +60,9 @@ class Dataset(base.Dataset):
         return from_labels(*read_mat(Path(file.path)))
 
     def describe(self, files: list[base.File]) -> str:
-        """Return the names of the files, and whether they are the official ones."""
-        names = (
-            f"{file.name} ({'the official file' if file.official else 'not the official bytes'}, "
-            f"sha256 {file.sha256[:12]})"
-            for file in files
-        )
-        return f"SVHN cropped digits (Netzer et al., 2011): {', '.join(names)}."
+        """Return whether the files are the official ones."""
+        official = "the official files" if all(file.official for file in files) else "not the official bytes"
+        return f"SVHN cropped digits (Netzer et al., 2011), {official}."
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:

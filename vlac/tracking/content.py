@@ -14,7 +14,7 @@ from typing import Any
 from vlac.errors import VlacError
 from vlac.evaluation.metrics import SHOWN
 from vlac.files import sha256
-from vlac.params.view import declared
+from vlac.params.section import declared
 from vlac.tables import read_csv
 from vlac.workflow.depends import hash_of_code, keys_of, params_hash
 from vlac.workflow.jobs import STAGES, Job
