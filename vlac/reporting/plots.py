@@ -43,11 +43,5 @@ def write_plots(params: Params, scores: Mapping[str, pd.DataFrame], root: Path =
 
 def _measures(scores: pd.DataFrame) -> dict[str, Any]:
     """Return mean and standard deviation over seeds, which a single seed has not, of the measures in the table."""
-    found: dict[str, Any] = {"seeds": len(scores)}
-    for metric in SHOWN:
-        if (values := scores[metric.name]).isna().all():
-            continue
-        found[metric.name] = {"mean": round(float(values.mean()), 6)}
-        if len(values) > 1:
-            found[metric.name]["std"] = round(float(values.std()), 6)
-    return found
+    table = scores[[metric.name for metric in SHOWN]].agg(["mean", "std"]).round(6)
+    return {"seeds": len(scores)} | {name: of.dropna().to_dict() for name, of in table.items() if of.notna().any()}
