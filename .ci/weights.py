@@ -36,7 +36,7 @@ def main() -> None:
     mapping = majority_mapping(y_train, train.labels, method.K[method.main_rung], len(train.classes))
     scores = read_csv(project / "results" / str(at).format("evaluate") / "scores.csv")
     print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {sha256(path)}")
-    print(f"ACC {accuracy(y_test, test.labels, mapping):.4f}, in float32 {scores[0]['acc']:.4f}")
+    print(f"ACC {accuracy(y_test, test.labels, mapping):.4f}, in float32 {scores['acc'][0]:.4f}")
 
 
 if __name__ == "__main__":

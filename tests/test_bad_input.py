@@ -126,20 +126,11 @@ def test_5e_05_is_a_number(params: Params) -> None:
     assert load_params().training.lr == 5e-5
 
 
-def test_a_mistake_in_resolved_parameters_is_named(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("params.yaml").unlink()
-    Path("params.json").write_text(params.model_dump_json().replace('"epochs":2,"batch":50,"lr"', '"epoch":2,"lr"'))
-    assert "params.json: training.epoch is no known key" in refused(capsys, "plan")
-    Path("params.json").write_text("{")
-    assert "params.json is damaged" in refused(capsys, "plan")
-
-
 @pytest.mark.parametrize(
     ("command", "named"),
     [
         ("train --model nobody --seed 0", "lists no such job of `train`. It lists the models vlae, vlac_1layer,"),
         ("evaluate --model gmdgm --seed 7", "lists no such job of `evaluate`. It lists the seeds 0"),
-        ("work --stages train,score", "'score' is no stage. The stages are download, prepare, "),
         ("work --minutes 0", "--minutes must be a positive number"),
         ("work --minutes nan", "--minutes must be a positive number"),
         ("prepare", "data/tiny/source.json is missing. Build both with `snakemake --cores 4 "),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
-from vlac.errors import VlacError
 from vlac.evaluation.factors import rung_factor_matrix, seen_factors
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -64,11 +63,6 @@ def test_limits_and_repetition(data):
     # An accuracy over 40 test images is a multiple of 1/40.
     hits = np.array(list(values(limited, "knn").values())) * 40
     np.testing.assert_allclose(hits, hits.round(), atol=1e-9)
-
-
-def test_codes_that_are_not_finite_are_refused(data):
-    with pytest.raises(VlacError, match="NaN or infinity"):
-        rung_factor_matrix({**data[0], 1: data[0][1] * np.nan}, *data[1:], **SETTINGS)
 
 
 def test_a_method_without_codes_has_the_nmi_of_its_clusters_alone(data):

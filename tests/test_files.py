@@ -1,13 +1,11 @@
 """Atomic files: what a killed process leaves is cleared away, what a living one writes is not."""
 
 import errno
-import math
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from vlac.errors import VlacError
@@ -87,29 +85,22 @@ def test_an_error_while_writing_leaves_the_former_file_alone(tmp_path):
     assert path.read_text() == "former"
 
 
-def test_a_csv_file_has_the_bytes_that_pandas_writes(tmp_path):
+def test_a_csv_file_has_six_digits_and_is_read_back(tmp_path):
     rows = [
-        {"seed": 0, "name": 'k-means, of "x"', "value": 1 / 3, "count": np.int64(7), "flag": True},
-        {"seed": 1, "name": "plain", "value": float("nan"), "count": np.int64(8), "flag": False, "late": 1e-7},
-        {"seed": 2, "name": "", "value": np.float32(1e6), "count": np.int64(9), "flag": True, "late": None},
+        {"seed": 0, "name": 'k-means, of "x"', "value": 1 / 3, "count": np.int64(7)},
+        {"seed": 1, "name": "plain", "value": float("nan"), "count": np.int64(8), "late": 1e-7},
     ]
     write_csv(tmp_path / "a.csv", rows)
-    theirs = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    assert (tmp_path / "a.csv").read_text() == theirs
+    written = 'seed,name,value,count,late\n0,"k-means, of ""x""",0.333333,7,\n1,plain,,8,1e-07\n'
+    assert (tmp_path / "a.csv").read_text() == written
+    write_csv(tmp_path / "a.csv", read_csv(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_text() == written
     write_csv(tmp_path / "b.csv", [], ("seed", "epoch"))
     assert (tmp_path / "b.csv").read_text() == "seed,epoch\n"
-    assert read_csv(tmp_path / "b.csv") == []
-
-
-def test_rows_of_numbers_are_read_and_anything_else_is_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("seed,elbo\n0,-1.5\n1,\n")
-    first, second = read_csv(tmp_path / "a.csv")
-    assert first == {"seed": 0, "elbo": -1.5}
-    assert math.isnan(second["elbo"])
-    assert read_csv(tmp_path / "a.csv", text=["elbo"])[0] == {"seed": 0, "elbo": "-1.5"}
-    for damaged in ("", "seed,elbo\n0\n", "seed,elbo\n0,1,2\n", "seed,elbo\n0,fast\n", "seed\n\0\n"):
+    assert read_csv(tmp_path / "b.csv").empty
+    for damaged in ("", "seed,elbo\n0,1,2\n0,1,2,3\n"):
         (tmp_path / "a.csv").write_text(damaged)
         with pytest.raises(VlacError, match=r"a\.csv is damaged"):
             read_csv(tmp_path / "a.csv")
-    with pytest.raises(VlacError, match=r"b\.csv is missing"):
-        read_csv(tmp_path / "b.csv")
+    with pytest.raises(VlacError, match=r"c\.csv is missing"):
+        read_csv(tmp_path / "c.csv")

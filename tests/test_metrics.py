@@ -18,15 +18,12 @@ T = np.array([0, 0, 1, 1, 2, 2, 1, 0])
 @pytest.mark.parametrize(
     ("K", "T", "images"), [(7, 4, 300), (50, 10, 60), (1, 3, 20), (3, 1, 20), (1, 1, 5), (9, 9, 1)]
 )
-def test_random_labels_are_scored_as_by_scikit_learn(K, T, images):
+def test_random_labels_are_counted_as_by_scikit_learn(K, T, images):
     generator = np.random.default_rng(0)
     y, t = (generator.integers(size, size=images).astype(np.uint8) for size in (K, T))
     counts = metrics.contingency(y, t, K, T)
     assert counts.sum() == images
     np.testing.assert_array_equal(counts[np.unique(y)][:, np.unique(t)], contingency_matrix(t, y).T)
-    for ours, theirs in ((metrics.nmi, normalized_mutual_info_score), (metrics.ari, adjusted_rand_score)):
-        assert ours(y, t) == pytest.approx(theirs(t, y), abs=1e-12)
-        assert ours(y, y) == 1.0
 
 
 def test_majority_mapping_by_hand():

@@ -1,6 +1,5 @@
-"""The parameters: shipped files, their two forms, and what of them a job sees."""
+"""The parameters: shipped files, and what of them a job sees."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,40 +8,21 @@ from ruamel.yaml import YAML
 
 from vlac.errors import VlacError
 from vlac.params.load import load_params
-from vlac.params.view import declared, fingerprint, restrict
-from vlac.workflow.depends import keys_of, params_hash
+from vlac.params.section import declared, fingerprint, restrict
+from vlac.workflow.depends import keys_of
 from vlac.workflow.jobs import jobs
 
 SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_shipped_file_is_read_as_dvc_reads_it_and_is_the_same_as_json(path: Path, tmp_path: Path) -> None:
+def test_a_shipped_file_is_read_as_dvc_reads_it(path: Path) -> None:
     params = load_params(path)
     assert params.model_dump(mode="json", exclude_unset=True) == YAML(typ="safe", pure=True).load(path)
-    (tmp_path / "params.json").write_text(params.model_dump_json())
-    again = load_params(tmp_path / "params.json")
-    assert again == params
-    for job in jobs(params):
-        assert params_hash(job, again) == params_hash(job, params)
 
 
 def test_the_active_parameters_are_a_preset() -> None:
     assert load_params(SHIPPED[0]) in [load_params(path) for path in SHIPPED[1:]]
-
-
-def test_the_yaml_file_is_the_truth_and_the_json_file_its_substitute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    params = tiny_params(tmp_path)
-    Path("params.json").write_text(params.model_dump_json().replace('"tiny"', '"resolved"'))
-    assert load_params().experiment == "tiny"
-    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
-    with pytest.raises(VlacError, match=r"ruamel\.yaml is not installed.*python -m vlac params > params\.json"):
-        load_params()
-    Path("params.yaml").unlink()
-    assert load_params().experiment == "resolved"
 
 
 def test_a_job_sees_what_it_declares_and_no_more(tmp_path: Path) -> None:

@@ -66,11 +66,10 @@ def test_degenerate_codes_still_carry_their_class(kind):
     assert scores["gmm_purity"] >= 0.95
 
 
-@pytest.mark.parametrize(("where", "value", "words"), [(0, np.nan, "NaN or infinity"), (1, 0, "all of one class")])
-def test_bad_codes_are_refused(where, value, words):
+def test_labels_of_one_class_are_refused():
     fit, holdout = clustered(1), clustered(2)
-    fit[where][:] = value
-    with pytest.raises(VlacError, match=words):
+    fit[1][:] = 0
+    with pytest.raises(VlacError, match="all of one class"):
         probe_codes(*fit, *holdout, **SETTINGS)
 
 

@@ -81,9 +81,9 @@ def test_two_seeds_give_mean_and_sample_standard_deviation(tmp_path, shipped):
     assert table.loc[PAPER[2], "acc_mean"] == pytest.approx(0.305)
     assert table.loc["DEC [29], K = 10", "status"] == "quoted"
     assert math.isnan(table.loc["DEC [29], K = 10", "acc_mean"])
-    assert "ddof = 1) over seeds 0 and 1" in text
-    assert "There are 2 seeds per row. That says little" in text
-    assert "cannot give a p below 0.333" in text
+    assert "ddof = 1), seeds 0 and 1" in text
+    assert "Over 2 seeds per row" in text
+    assert "cannot give a p below 0.33" in text
 
 
 def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_path, shipped):
@@ -118,7 +118,7 @@ def test_rows_of_three_seeds_are_compared(tmp_path, shipped):
     params = changed(shipped, seeds=[0, 1, 2])
     accuracies = {"vlac_1layer": [0.4, 0.5, 0.6], "vlac_2layer": [0.1, 0.2, 0.3], "gmdgm": [0.3, 0.3, 0.3]}
     section = report(tmp_path, params, accuracies).partition("## Differences")[2].partition("\n## ")[0]
-    assert "There are 3 seeds per row. That says little" in section
+    assert "Over 3 seeds per row" in section
     rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 3
     # Equal variances 0.01, n = 3 each: standard error sqrt(0.02 / 3), 4 degrees of freedom.
@@ -142,7 +142,6 @@ def test_vlac_is_compared_with_every_row_and_the_others_not_with_each_other(tmp_
 def test_one_seed_has_no_spread_and_is_not_tested(tmp_path, shipped):
     text = report(tmp_path, changed(shipped, seeds=[0]), [0.6])
     assert cells(text, PAPER[1])[3:] == ["0.600", "0.610", "0.200", "0.300", "0.000", "0.300", "40.0", "1"]
-    assert "seed 0 alone" in text
     assert "Not tested: with a single seed" in text
 
 
@@ -152,8 +151,6 @@ def test_svhn_has_the_digit_alone_and_says_which_files(tmp_path, shipped):
     assert "not the official SVHN files" in text
     assert "digit (0.196)" in text
     assert "background hue" not in text
-    of_pictures = report(tmp_path, params, [0.4, 0.5], {"class": 0.196})
-    assert "The one factor that is known of every image is its class." in of_pictures
     assert "same official SVHN test split" in report(tmp_path, params, [0.4, 0.5], {"digit": 0.196}, official=True)
 
 
@@ -200,9 +197,9 @@ def test_a_method_without_codes_has_the_nmi_of_its_clusters(tmp_path, shipped):
     section = text.partition("### pixels: k-means on pixels, K = 50")[2].partition("\n## ")[0]
     assert [line.strip("| ").split(" ")[0] for line in section.split("\n\n")[1].splitlines()[2:]] == ["y_1,"]
     assert cells(section, "y_1, NMI")[1:] == ["0.225", "0.225"]
-    notes = " ".join(text.partition("### Protocol")[2].partition("###")[0].split())
+    notes = " ".join(text.partition("## Protocol")[2].partition("\n## ")[0].split())
     assert "- pixels: k-means (Lloyd's algorithm" in notes
     assert "- gmdgm, vlac_1layer and vlac_2layer: Training: 12 epochs" not in notes  # in the order of the table:
     assert "- vlac_1layer, vlac_2layer and gmdgm: Training: 12 epochs" in notes
     assert notes.count("Likelihood: Gaussian of standard deviation") == 1
-    assert "digits/probe.md says" in notes
+    assert "digits/probe.md" in notes

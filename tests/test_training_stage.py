@@ -12,7 +12,7 @@ from vlac.errors import VlacError
 from vlac.evaluation.metrics import METRICS, SHOWN
 from vlac.files import write_json
 from vlac.params.load import load_params
-from vlac.params.view import restrict
+from vlac.params.section import restrict
 from vlac.stages.evaluate import evaluate
 from vlac.stages.figures import figures
 from vlac.stages.judge import judge

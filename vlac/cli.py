@@ -2,12 +2,10 @@
 
 import argparse
 import importlib
-import json
 import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -16,7 +14,7 @@ from typing import Any
 from vlac import __version__
 from vlac.errors import VlacError
 from vlac.params.load import load_params
-from vlac.params.view import Asked
+from vlac.params.section import Asked
 from vlac.workflow.jobs import STAGES, Job, jobs
 from vlac.workflow.lock import whole_folder
 from vlac.workflow.manifest import Origin
@@ -35,7 +33,6 @@ cluster pictures of your own:
 
 see where things stand:
   plan                     list every job, its state and its command
-  params                   print the parameters as JSON, for a machine without a YAML reader
 
 run without an engine:
   work                     run what is not up to date, in order     vlac work --minutes 230
@@ -54,7 +51,7 @@ keep the views up to date:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 for a mistake that the user can correct, or 128 + n after signal n.
 
-    `work` returns 3 if its time was up, and 4 if a job failed.
+    A bug is shown as Python shows it. `work` returns 3 if its time was up, and 4 if a job failed.
     """
     options = _parser().parse_args(arguments)
     for library in ("OMP", "OPENBLAS", "MKL"):
@@ -68,8 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except VlacError as error:
-        if options.traceback:
-            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, _Terminated) as stop:
@@ -79,15 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough, as in `vlac plan | head`.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's own flush at exit finds no pipe
         return 0
-    except Exception as error:
-        if options.traceback:
-            raise
-        print(
-            f"error: {type(error).__name__}: {error}. This is a bug in vlac; for the details to report, run "
-            f"`python -m vlac --traceback {' '.join(sys.argv[1:])}`.",
-            file=sys.stderr,
-        )
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +81,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="vlac", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter, usage="vlac COMMAND ..."
     )
     parser.add_argument("--version", action="version", version=f"vlac {__version__}")
-    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(prog="vlac", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
 
     def add(name: str, run: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
@@ -130,13 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     for command in (clustering, assigning):
         command.add_argument("--force", action="store_true", help="overwrite what is there")
     add("plan", _plan)
-    add("params", lambda options: print(json.dumps(load_params().model_dump(mode="json"), indent=2)))
     add("requests", lambda options: write_requests(load_params()))
     add("track", _track)
     working = add("work", _work)
     working.add_argument("--minutes", type=float, help="stop after so long; the same command resumes")
     working.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
-    working.add_argument("--stages", metavar="A,B", help="only these stages, for example train_vlae,train")
     return parser
 
 
@@ -218,11 +201,11 @@ def _track(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace) -> int:
-    from vlac.workflow.work import chosen_stages, work
+    from vlac.workflow.work import work
 
     with whole_folder():
         write_rungs(load_params())
-        return work(_asked(False), chosen_stages(options.stages), options.minutes, options.jobs)
+        return work(_asked(False), options.minutes, options.jobs)
 
 
 class _Terminated(BaseException):

@@ -102,8 +102,10 @@ def parsed(path: Path, parse: Callable[[], Content]) -> Content:
         return parse()
     except FileNotFoundError:
         raise VlacError(f"{path} is missing.", "Run its stage: `python -m vlac plan` lists them.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run its stage again.") from None
+    except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
+        raise VlacError(
+            one_line(f"{path} is damaged ({error})."), "Delete it and run the same command again."
+        ) from None
 
 
 def sha256(path: Path) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vlac.errors import VlacError, one_line
-from vlac.files import atomic
+from vlac.errors import VlacError
+from vlac.files import atomic, parsed
 
 DIGITS = tuple(str(digit) for digit in range(10))
 IMAGE_SHAPE = (32, 32, 3)
@@ -75,9 +75,8 @@ class Split:
     @classmethod
     def load(cls, path: Path) -> "Split":
         """Return the split that `save` wrote; raise VlacError if the file is missing, damaged or something else."""
-        if not path.exists():
-            raise VlacError(f"{path} is missing.", "Run `python -m vlac prepare` to make it.")
-        try:
+
+        def split() -> Split:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = dict(archive)
             names = [key.removeprefix("factor_") for key in arrays if key.startswith("factor_")]
@@ -85,11 +84,8 @@ class Split:
             values = {name: tuple(arrays[f"values_{name}"].tolist()) for name in names}
             target = next(name for name in TARGETS if name in factors)
             return cls(arrays["images"], factors[target], factors, values)
-        except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
-            raise VlacError(
-                one_line(f"{path} is damaged or is no data file of vlac ({type(error).__name__}: {error})."),
-                "Delete it, and run the same command again.",
-            ) from None
+
+        return parsed(path, split)
 
 
 def from_labels(

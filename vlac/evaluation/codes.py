@@ -5,16 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vlac.errors import VlacError
 from vlac.evaluation.metrics import Labels
 
 Points = NDArray[np.floating[Any]]
-
-
-def refuse_non_finite(codes: Points) -> None:
-    """Raise VlacError if the codes hold NaN or infinity."""
-    if not np.isfinite(codes).all():
-        raise VlacError("The codes hold NaN or infinity.", "Train the model again, with a smaller learning rate.")
 
 
 def varies(codes: Points) -> bool:

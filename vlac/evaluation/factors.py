@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
+from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, varies
 from vlac.evaluation.metrics import Labels, chance, nmi
 
 SEEN = ("mean_brightness", "mean_hue")
@@ -70,9 +70,6 @@ def rung_factor_matrix(
             all test images (rungs with clusters alone);
         knn: accuracy of the factor on test images by vote of the nearest train codes (rungs with codes alone);
         chance: share of the factor's largest category over all test images, beside every knn: its floor.
-
-    Raises:
-        VlacError: codes that hold NaN or infinity.
     """
     generator = np.random.default_rng(seed)
     names = list(test_factors)
@@ -86,8 +83,6 @@ def rung_factor_matrix(
         if rung in test_y:
             of["nmi"] = [nmi(test_y[rung], factor) for factor in test_factors.values()]
         if rung in test_means:
-            refuse_non_finite(fit_means[rung])
-            refuse_non_finite(test_means[rung])
             fit, codes = fit_means[rung][fit_chosen], test_means[rung][test_chosen]
             hits = _vote(fit, fit_table[fit_chosen], codes, neighbours) == test_table[test_chosen]
             of |= {"knn": hits.mean(axis=0).tolist(), "chance": [chance(factor) for factor in test_factors.values()]}

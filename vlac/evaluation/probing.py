@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vlac.errors import VlacError
-from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, refuse_non_finite, varies
+from vlac.evaluation.codes import Points, common_scale, nearest_neighbours, varies
 from vlac.evaluation.metrics import Labels, accuracy, majority_mapping
 
 if TYPE_CHECKING:
@@ -56,14 +56,12 @@ def probe_codes(
         Codes that are constant over the fit set carry nothing: every measure is then the share of its largest class.
 
     Raises:
-        VlacError: codes that hold NaN or infinity, or fit labels of a single class.
+        VlacError: fit labels of a single class.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    refuse_non_finite(fit_codes)
-    refuse_non_finite(holdout_codes)
     chosen = np.random.default_rng(seed).permutation(len(fit_codes))[:fit_limit]
     fit_codes, fit_labels = fit_codes[chosen], fit_labels[chosen]
     if fit_labels.min() == fit_labels.max():

@@ -6,8 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vlac.errors import VlacError, one_line
-from vlac.files import atomic, locked, remove_leftovers
+from vlac.files import atomic, locked, parsed, remove_leftovers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +55,4 @@ def compute(images: np.ndarray, sees: Sees) -> np.ndarray:
             remove_leftovers(path)
             with atomic(path) as file:
                 np.savez(file, features=gist.gist(images))
-    try:
-        with np.load(path) as kept:
-            found: np.ndarray = kept["features"]
-    except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
-        raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run again.") from None
-    return found
+    return parsed(path, lambda: np.load(path)["features"])

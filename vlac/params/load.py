@@ -5,17 +5,13 @@ from reprlib import Repr
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from vlac.errors import VlacError, one_line
-from vlac.files import read_json
 from vlac.methods import kinds
 from vlac.params.schema import Params
 from vlac.params.section import Section
-
-PARAMS = Path("params.yaml")
-
-RESOLVED = Path("params.json")
-"""The parameters for a machine without a YAML reader, as `python -m vlac params` prints them."""
 
 Location = tuple[str | int, ...]
 Lines = dict[Location, int]
@@ -29,19 +25,14 @@ VALUES.maxlist = VALUES.maxdict = 12
 Validated = TypeVar("Validated", bound=Section)
 
 
-def load_params(path: Path | None = None) -> Params:
-    """Return the validated parameters of a file: YAML, or JSON if its name ends so.
-
-    Args:
-        path: None takes params.yaml, or params.json where there is no params.yaml.
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Return the validated parameters of a YAML file.
 
     Raises:
-        VlacError: the file is missing or no YAML (JSON), a key is unknown, missing or given twice, or a value is of the
-            wrong type or out of range. The sentence names the key, and the line in a YAML file.
+        VlacError: the file is missing or no YAML, a key is unknown, missing or given twice, or a value is of the wrong
+            type or out of range. The sentence names key and line.
     """
-    if path is None:
-        path = RESOLVED if RESOLVED.exists() and not PARAMS.exists() else PARAMS
-    content, lines = (read_json(path), {}) if path.suffix == ".json" else read_yaml(path)
+    content, lines = read_yaml(path)
     return validate(Params, content, path, lines)
 
 
@@ -49,16 +40,8 @@ def read_yaml(path: Path) -> tuple[Any, Lines]:
     """Return the content of a YAML 1.2 file, read as DVC reads it, and the line of each of its keys.
 
     Raises:
-        VlacError: the file is missing or no YAML, or a key is given twice. Or the reader is not installed.
+        VlacError: the file is missing or no YAML, or a key is given twice.
     """
-    try:
-        from ruamel.yaml import YAML  # here, because a compute node may lack it
-        from ruamel.yaml.error import YAMLError
-    except ImportError:
-        raise VlacError(
-            f"ruamel.yaml is not installed, so {path} cannot be read.",
-            f"Install it, or bring {RESOLVED} here instead: `python -m vlac params > {RESOLVED}` on another machine.",
-        ) from None
     try:
         text = path.read_text(encoding="utf-8")
         root = YAML(typ="safe", pure=True).compose(text)

@@ -14,10 +14,7 @@ BARS = {"pixels": "#1f6f9f", "GIST": "#d98c21", "pretext": "#8c4a8f"}
 def draw_bars(rows: pd.DataFrame, chance: float, title: str, path: Path) -> None:
     """Write a bar per row as a PNG.
 
-    Args:
-        rows: `label`, `sees`, `published` (NaN where the paper has no such row), `mean` and `std` of ACC (NaN where
-            the row was not run, or has one seed alone), top row first.
-        chance: ACC of the largest class.
+    `rows` are those of table1.csv, top row first; `chance` is the ACC of the largest class.
     """
     height = 1.5 + 0.32 * len(rows)
     with canvas(path, 9.6, height) as figure:
@@ -28,11 +25,12 @@ def draw_bars(rows: pd.DataFrame, chance: float, title: str, path: Path) -> None
             if sees:
                 style: dict[str, Any] = {"color": BARS.get(str(sees), GREY), "ecolor": "black", "height": 0.62}
                 style["label"] = f"from {sees}"
-                axes.barh(of["at"], of["mean"], xerr=of["std"], **style)
+                axes.barh(of["at"], of["acc_mean"], xerr=of["acc_std"], **style)
         mark: dict[str, Any] = {"marker": "D", "facecolor": "white", "edgecolor": "black", "s": 28, "zorder": 3}
-        axes.scatter(rows["published"], at, label="the paper, on SVHN", **mark)
+        published = rows["published"].str.split().str[0].astype(float)
+        axes.scatter(published, at, label="the paper, on SVHN", **mark)
         axes.axvline(chance, color=GREY, linestyle=":", linewidth=1, label="largest class")
-        axes.set_yticks(at, rows["label"])
+        axes.set_yticks(at, rows["row"])
         axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)

@@ -24,9 +24,6 @@ GAP = 2
 CELL = 32 * ZOOM + GAP
 """Pixels from one image of a sheet to the next."""
 
-LEVELS = 40
-"""Levels per channel that are drawn: the eye sees hardly any difference, and noisy images take half the bytes."""
-
 GREY = "#52606d"
 
 MARGIN = 14
@@ -81,8 +78,7 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
 def show(figure: Figure, images: np.ndarray, x: int, y: int) -> None:
     """Draw a grid of images, uint8 (rows, columns, 32, 32, 3), its top left corner x, y pixels from the figure's."""
     rows, columns = images.shape[:2]
-    shown = np.rint(np.arange(256) * (LEVELS - 1) / 255) * 255 / (LEVELS - 1)
-    zoomed = np.rint(shown).astype(np.uint8)[images].repeat(ZOOM, 2).repeat(ZOOM, 3)
+    zoomed = images.repeat(ZOOM, 2).repeat(ZOOM, 3)
     cells = np.pad(zoomed, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
     # figimage puts pixel on pixel; its origin is the bottom left corner.
     grid = cells.swapaxes(1, 2).reshape(rows * CELL, columns * CELL, 3)

@@ -5,14 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 
 from vlac.data.split import TARGETS
-from vlac.evaluation.differences import PARTITIONS, differences, least_p
-from vlac.evaluation.factors import CLASSES, SEEN
+from vlac.evaluation.differences import differences, least_p
 from vlac.params.schema import Params
 from vlac.reporting.markdown import aligned, number, paragraph
 
 HEADS = ("Row", "minus row", "ACC", "95 % interval", "Welch p", "Holm", "permutation p", "Holm")
 ORDER = ("first", "second", "difference", "low", "high", "welch", "welch_holm", "permutation", "permutation_holm")
-ENOUGH = 0.05
 
 
 def differences_of_rows(scores: Mapping[str, Sequence[float]], of: Collection[str]) -> list[str]:
@@ -27,62 +25,31 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]], of: Collection[st
     if seeds < 2:
         return [head, paragraph("Not tested: with a single seed there is no spread to hold a difference against.")]
     pairs = differences(scores, of)
-    rows = [
-        [
-            first,
-            second,
-            number(difference),
-            "no spread" if low != low else f"{number(low)} to {number(high)}",
-            *map(_p, ps),
-        ]
-        for first, second, difference, low, high, *ps in pairs[list(ORDER)].itertuples(index=False)
-    ]
-    text = ("Tested: the paper's rows of VLAC against each other and all other rows. " if of else "") + (
-        "Difference of the means over seeds; Welch's t-test and its interval, and the exact permutation test of the "
-        f"same difference, both two-sided (empty for more than {PARTITIONS:,} partitions of the seeds). Holm: p "
-        f"adjusted for the number of pairs, here {len(rows)}; the intervals "
-        "are not adjusted. Each seed is one training; the test split is the same for all, so the spread is that of "
-        "training alone. The paper's own rows are not tested: it does not say how many runs they rest on."
+    rows = []
+    for first, second, difference, low, high, *ps in pairs[list(ORDER)].itertuples(index=False):
+        interval = "no spread" if low != low else f"{number(low)} to {number(high)}"
+        rows.append([first, second, number(difference), interval, *map(_p, ps)])
+    text = (
+        f"Over {seeds} seeds per row, for which the permutation test cannot give a p below {least_p(seeds):.2g}. Holm: "
+        f"p adjusted for {len(rows)} pairs. Which tests these are: docs/reports.md."
     )
-    return [head, paragraph(_caution(seeds)), aligned(HEADS, rows, left=2), paragraph(text)]
-
-
-def _caution(seeds: int) -> str:
-    """Say how many seeds there are, and what so many can show."""
-    there, least = f"There are {seeds} seeds per row.", least_p(seeds)
-    if least <= ENOUGH:
-        return f"{there} The permutation test cannot give a p below {least:.2g}."
-    return (
-        f"{there} That says little: the permutation test cannot give a p below {least:.3f} even for rows that do not "
-        "overlap, and Welch's test rests on a normal spread that so few numbers cannot check. A large p is no evidence "
-        "that two rows are equal."
-    )
+    return [head, paragraph(text), aligned(HEADS, rows, left=2)]
 
 
 def _p(value: float) -> str:
     return "" if value != value else "< 0.001" if value < 0.001 else number(value)
 
 
-def rungs_against_factors(params: Params, labels: dict[str, str], factors: dict[str, pd.DataFrame]) -> str:
-    """Return the section as Markdown, a table per model, from `labels` and factors.csv by the name of the model."""
-    names = sorted({name for table in factors.values() for name in table["factor"]}.difference(SEEN))
-    known = (
-        "The true factors of every image are known, so the claim that each rung clusters by another aspect can be "
-        "measured."
-        if len(names) > 1
-        else f"The one factor that is known of every image is its {names[0]}."
-    )
+def rungs_against_factors(params: Params, factors: Mapping[str, pd.DataFrame]) -> str:
+    """Return the section as Markdown, a table per model, from factors.csv by the label of the model's row."""
     text = (
-        f"{known} The mean colour's brightness and hue, in {CLASSES} classes of about equal size on training images, "
-        f"are read off the pixels. Rows z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} "
-        f"nearest training codes (posterior means of z_l, of at most {params.evaluation.fit_limit:,} images); in "
-        "brackets its floor, the share of the factor's largest value. Rows y_l: NMI of the rung's own clusters and the "
-        "factor, 0 for unrelated. Means over seeds. Bold: the rung whose z_l carries the factor best. Rungs are "
-        "counted from the pixels; a method without rungs has rung 1 alone, and no z_l if it has no codes."
+        f"z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest training codes (of at most "
+        f"{params.evaluation.fit_limit:,} images), its floor in brackets. y_l: NMI of clusters and factor. Means over "
+        "seeds; bold: the rung that carries the factor best (docs/reports.md)."
     )
     parts = ["## Rungs against factors", paragraph(text)]
-    for name, label in labels.items():
-        parts += [f"### {label}", _matrix(factors[name])]
+    for label, of in factors.items():
+        parts += [f"### {label}", _matrix(of)]
     return "\n\n".join(parts)
 
 

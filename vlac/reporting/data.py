@@ -17,8 +17,11 @@ def data_report(train: Split, test: Split, description: str) -> str:
     splits = {"train": train, "test": test}
     rows = [[name, *_counts(split, train.target), str(len(split))] for name, split in splits.items()]
     parts = ["# Data", description, f"## Images per {train.target}", aligned(["split", *train.classes, "all"], rows)]
-    statistics = {name: np.transpose(channel_statistics(split.images)) for name, split in splits.items()}
-    rows = [[name, *(f"{mean:.4f} ± {std:.4f}" for mean, std in channels)] for name, channels in statistics.items()]
+    rows = [
+        # Channel by channel, which takes a third of the memory.
+        [name, *(f"{c.mean() / 255:.4f} ± {c.std() / 255:.4f}" for c in np.moveaxis(split.images, -1, 0))]
+        for name, split in splits.items()
+    ]
     parts += ["## Pixels", "Mean and standard deviation over all pixels of a channel, black 0, white 1."]
     parts += [aligned(["split", "red", "green", "blue"], rows)]
     others = [factor for factor in train.factors if factor != train.target]
@@ -28,16 +31,6 @@ def data_report(train: Split, test: Split, description: str) -> str:
         heads = [factor.replace("_", " "), *train.factor_values[factor]]
         parts += [aligned(heads, [[name, *_counts(split, factor)] for name, split in splits.items()])]
     return "\n\n".join(parts) + "\n"
-
-
-def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and (population) standard deviation of each channel, float64 (3,), of pixels scaled to 0..1."""
-    values = np.arange(256) / 255
-    # From counts of the 256 values: exact, and without a float copy of the images.
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])
-    mean = counts @ values / counts.sum(1)
-    variance = (counts * (values - mean[:, None]) ** 2).sum(1) / counts.sum(1)
-    return mean, np.sqrt(variance)
 
 
 def contact_sheet(path: Path, split: Split) -> None:

@@ -59,7 +59,5 @@ def listed(items: Sequence[object]) -> str:
 
 
 def named_seeds(seeds: Sequence[int]) -> str:
-    """Return "seed 3", "seeds 0 and 4", or "seeds 0 to 9" for a gapless run of three or more."""
-    if len(seeds) > 2 and sorted(seeds) == list(range(min(seeds), max(seeds) + 1)):
-        return f"seeds {min(seeds)} to {max(seeds)}"
+    """Return "seed 3", or "seeds 0, 1 and 2"."""
     return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"

@@ -31,21 +31,17 @@ def write_plots(params: Params, scores: Mapping[str, pd.DataFrame], root: Path =
                 root / "results" / params.experiment / stage / model / str(seed) for stage in ("train", "evaluate")
             )
             history = read_csv(train / "history.csv")
-            curves += [at | {name: row[name] for name in ("epoch", "elbo")} for row in history if "elbo" in row]
-            confusions += [at | each for each in read_csv(evaluate / "confusion.csv")]
+            if "elbo" in history:
+                curves.append(history[["epoch", "elbo"]].assign(**at))
+            confusions.append(read_csv(evaluate / "confusion.csv").assign(**at))
     folder = root / "reports/plots"
     write_csv(folder / "accuracy.csv", accuracies)
-    write_csv(folder / "curves.csv", curves, ("model", "seed", "epoch", "elbo"))
-    write_csv(folder / "confusion.csv", confusions)
+    columns = ("model", "seed", "epoch", "elbo")
+    write_csv(folder / "curves.csv", pd.concat(curves) if curves else (), columns)
+    write_csv(folder / "confusion.csv", pd.concat(confusions))
 
 
 def _measures(scores: pd.DataFrame) -> dict[str, Any]:
     """Return mean and standard deviation over seeds, which a single seed has not, of the measures in the table."""
-    found: dict[str, Any] = {"seeds": len(scores)}
-    for metric in SHOWN:
-        if (values := scores[metric.name]).isna().all():
-            continue
-        found[metric.name] = {"mean": round(float(values.mean()), 6)}
-        if len(values) > 1:
-            found[metric.name]["std"] = round(float(values.std()), 6)
-    return found
+    table = scores[[metric.name for metric in SHOWN]].agg(["mean", "std"]).round(6)
+    return {"seeds": len(scores)} | {name: of.dropna().to_dict() for name, of in table.items() if of.notna().any()}

@@ -16,8 +16,8 @@ from vlac.methods.base import Method
 from vlac.params.schema import Params
 from vlac.reporting.bars import draw_bars
 from vlac.reporting.comparisons import differences_of_rows, rungs_against_factors
-from vlac.reporting.markdown import aligned, mean_std, page, paragraph
-from vlac.reporting.notes import measures, notes
+from vlac.reporting.markdown import aligned, mean_std, named_seeds, page, paragraph
+from vlac.reporting.notes import notes
 from vlac.reporting.published import TABLE_1
 from vlac.tables import read_csv, write_csv
 
@@ -44,7 +44,6 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
     rung = {name: int(table["rung"].iloc[0]) for name, table in scores.items()}
     methods = {name: kinds()[model.kind](model, params, rung[name]) for name, model in models.items()}
     rows = _rows(params, methods, scores)
-    labels = {row.name: row.label for row in rows if row.name}
     table = _main_table(rows)
     parts = [
         "# Table 1: test set cluster accuracy",
@@ -52,46 +51,45 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
         f"experiment: **{params.experiment}** · vlac **{__version__}**",
         paragraph(_comparability(params, files)),
         aligned(*table),
-        measures(params),
+        paragraph(f"Mean ± standard deviation (ddof = 1), {named_seeds(params.seeds)}. The columns: docs/reports.md."),
         # Not the further clusterings: they share seeds with their method's row, and are no independent samples.
         *differences_of_rows(
             {r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None},
             of=[r.label for r in rows if r.published and r.name and models[r.name].kind == "vlac"],
         ),
-        rungs_against_factors(params, labels, factors),
-        notes(params, files, labels, methods, scores),
+        rungs_against_factors(params, {row.label: factors[row.name] for row in rows if row.name}),
+        notes(params, files, {row.name: methods[row.name] for row in rows if row.name}, scores),
     ]
     write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
     write_text(root / "reports/table1.html", page("Table 1: test set cluster accuracy", *table))
-    write_csv(root / "reports/table1.csv", _tidy(params, rows))
+    tidy = _tidy(params, rows)
+    write_csv(root / "reports/table1.csv", tidy)
     title = f"Clusters named by class: {datasets()[params.data.source].title}"
-    draw_bars(_bars(rows), float(scores[names[0]]["chance"].iloc[0]), title, root / "reports/table1.png")
+    draw_bars(tidy, float(scores[names[0]]["chance"].iloc[0]), title, root / "reports/table1.png")
     return scores
 
 
 def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
     """Return one model's results over all seeds."""
     folder = root / "results" / params.experiment / "evaluate" / name
-    files = [folder / str(seed) / file for seed in params.seeds]
-    return pd.DataFrame(row for path in files for row in read_csv(path, ("factor", "measure")))
+    return pd.concat([read_csv(folder / str(seed) / file) for seed in params.seeds], ignore_index=True)
 
 
 def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:
     """Return the paper's rows in its order, then the other models by name, each with its further clusterings."""
-    left = sorted(methods)
-    rows = []
+    order = []
     for printed in TABLE_1:
-        name = next((name for name in left if printed.is_run_by(name, params.models[name])), "")
+        name = next((name for name, model in params.models.items() if printed.is_run_by(name, model)), "")
+        order.append((printed.label, printed.accuracy, name))
+    own = set(methods) - {name for _, _, name in order}
+    order += [(f"{name}: {methods[name].label()}", "", name) for name in sorted(own)]
+    rows = []
+    for label, accuracy, name in order:
         if name:
-            rows.append(Row(printed.label, printed.accuracy, methods[name].sees, name, scores[name]))
-            left.remove(name)
+            rows.append(Row(label, accuracy, methods[name].sees, name, scores[name]))
             rows += _further(name, methods[name].sees, scores[name])
         else:
-            rows.append(Row(printed.label, printed.accuracy))
-    for name in left:
-        sees = methods[name].sees
-        rows.append(Row(f"{name}: {methods[name].label()}", "", sees, name, scores[name]))
-        rows += _further(name, sees, scores[name])
+            rows.append(Row(label, accuracy))
     return rows
 
 
@@ -136,29 +134,13 @@ def _main_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     return ["Model", "Sees", "Published (SVHN)", *(metric.header for metric in SHOWN), "Seeds"], lines
 
 
-def _bars(rows: list[Row]) -> pd.DataFrame:
-    """Return what the picture of the table shows."""
-    shown = []
-    for row in rows:
-        acc = pd.Series(dtype=float) if row.scores is None else row.scores["acc"]
-        published = float(row.published.split()[0]) if row.published else None
-        shown.append((row.label, row.sees, published, acc.mean(), acc.std()))
-    return pd.DataFrame(shown, columns=["label", "sees", "published", "mean", "std"])
-
-
-def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
-    """Return one line per row of the table, with mean and std columns; empty where there is no number."""
+def _tidy(params: Params, rows: list[Row]) -> pd.DataFrame:
+    """Return one line per row of the table, with mean and std columns; NaN where there is no number."""
     lines = []
     for row in rows:
         status = "quoted" if row.scores is None else "measured"
-        line: dict[str, object] = {
-            "row": row.label,
-            "sees": row.sees,
-            "published": row.published,
-            "status": status,
-            "model": row.name,
-        }
-        line |= {"data": params.data.source, "experiment": params.experiment, "version": __version__}
+        line: dict[str, object] = {"row": row.label, "sees": row.sees, "published": row.published, "status": status}
+        line |= {"model": row.name, "data": params.data.source, "experiment": params.experiment, "version": __version__}
         if row.scores is not None:
             first = row.scores.iloc[0]
             line |= {"rung": int(first["rung"]), "seeds": len(row.scores), "test_images": int(first["images"])}
@@ -166,4 +148,4 @@ def _tidy(params: Params, rows: list[Row]) -> list[dict[str, object]]:
                 values = row.scores[metric.name]  # whose std has ddof = 1, and is NaN of a single seed
                 line |= {f"{metric.name}_mean": values.mean(), f"{metric.name}_std": values.std()}
         lines.append(line)
-    return lines
+    return pd.DataFrame(lines)

@@ -16,8 +16,7 @@ from vlac.errors import VlacError
 from vlac.methods import kinds
 from vlac.params.load import load_params, read_yaml, validate
 from vlac.params.schema import Params, Seeds
-from vlac.params.section import Fraction, Name, Positive, Section
-from vlac.params.view import Asked
+from vlac.params.section import Asked, Fraction, Name, Positive, Section
 from vlac.workflow.jobs import Job, Stage, made
 
 FILE = Path("search.yaml")

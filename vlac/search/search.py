@@ -3,8 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -25,15 +23,15 @@ def search(job: Job, params: Search, origin: Origin) -> None:
     """Refuse stale trials, apply the rule to the scores of the others, and report on all of them."""
     trials = [(each, asked) for each, asked in search_jobs() if each.stage.trains]
     refuse_stale(trials, "`snakemake --cores 4 reports/search.md`")
-    scores = pd.DataFrame(
-        {"trial": each.model} | row for each, _ in trials for row in read_csv(each.output("scores.csv"))
-    )
+    scores = pd.concat([read_csv(each.output("scores.csv")).assign(trial=each.model) for each, _ in trials])
     # One row per trial and seed: its main rung, or its failure.
     main = scores[(scores["main"] == 1) | (scores["failed_in_epoch"] > 0)]
     names = [trial.name for trial in params.trials if trial.model.kind == params.kind]
     competing = {name: main.loc[main["trial"] == name, params.rule.measure].tolist() for name in names}
     chosen, verdict = choose(competing, params.rule.base, params.rule.lead)
-    write_search_report(params, scores, main, chosen, verdict, job.output("search.md").parent)
+    write_text(job.output("search.md"), _report(params, scores, main, chosen, verdict))
+    shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *SHOWN]]
+    write_csv(job.output("search.csv"), shown.assign(chosen=shown["trial"] == chosen))
 
 
 def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tuple[str | None, str]:
@@ -61,49 +59,39 @@ def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tup
     return base, f"{stays}: {short}"
 
 
-def write_search_report(
-    search: Search, scores: pd.DataFrame, main: pd.DataFrame, chosen: str | None, verdict: str, folder: Path
-) -> None:
-    """Write search.md and, with a line per trial and seed, search.csv into `folder`.
+def _report(search: Search, scores: pd.DataFrame, main: pd.DataFrame, chosen: str | None, verdict: str) -> str:
+    """Return search.md.
 
     `scores` has a row per trial, seed and rung, of a seed that failed a single one (vlac/search/trial.py); `main` has
     those that count, one per trial and seed; `chosen` and `verdict` are the rule's.
     """
-    rule = search.rule
-    rule_applied = (
-        f"among the trials of kind {search.kind}, the one of the highest {SHOWN[rule.measure]} ({rule.measure}, "
-        f"mean over {named_seeds(search.seeds)}) replaces the base trial `{rule.base}` if it leads by at least "
-        f"{rule.lead:g}; else `{rule.base}` stays. A trial of which a seed failed cannot be chosen."
-    )
-    of = {trial.name: main[main["trial"] == trial.name] for trial in search.trials}
+    seeds = named_seeds(search.seeds)
+    spread = f"Mean ± standard deviation (ddof = 1), {seeds}, on the hold-out; bold: the rule's choice."
     parts = [
         f"# Hyper-parameter search: {search.search}",
         f"Base: **{search.base}** · hold-out: **{search.holdout:,}** labelled images of the training split, not "
         f"trained on · vlac **{__version__}**",
         paragraph(verdict),
         "## The rule",
-        paragraph(rule.text),
-        paragraph(f"As applied: {rule_applied}"),
+        paragraph(search.rule.text),
         "## Trials",
-        _trials(search, of, chosen),
-        _legend(search, main),
+        _table(main, ["trial"], chosen),
+        paragraph(f"{spread} Chance: {number(main['chance'].mean())}. The columns: docs/reports.md."),
         "## Every rung",
-        _rungs(scores[scores["failed_in_epoch"] == 0]),
+        _table(scores[scores["failed_in_epoch"] == 0], ["trial", "rung"], chosen),
         "## What was expected",
-        *(_expected(trial, rule.measure, of[trial.name]) for trial in search.trials),
+        *(_expected(trial, search.rule.measure, main[main["trial"] == trial.name]) for trial in search.trials),
     ]
-    write_text(folder / "search.md", "\n\n".join(parts) + "\n")
-    shown = main[["trial", "seed", "rung", "failed_in_epoch", "images_seen", *SHOWN]]
-    write_csv(folder / "search.csv", shown.assign(chosen=shown["trial"] == chosen).to_dict("records"))
+    return "\n\n".join(parts) + "\n"
 
 
-def _trials(search: Search, of: dict[str, pd.DataFrame], chosen: str | None) -> str:
+def _table(scores: pd.DataFrame, by: list[str], chosen: str | None) -> str:
+    """Return a row of means over seeds for each value of the columns `by`, the first of which names the trial."""
     rows = []
-    for trial in search.trials:
-        name = f"**{trial.name}**" if trial.name == chosen else trial.name
-        cells = [_cell(of[trial.name], measure) for measure in SHOWN]
-        rows.append([name, _model(trial), *cells, f"{of[trial.name]['images_seen'].mean():,.0f}"])
-    return aligned(["Trial", "Model", *SHOWN.values(), "Images seen"], rows, left=2)
+    for (trial, *rung), of in scores.groupby(by, sort=False):
+        name = f"**{trial}**" if trial == chosen else trial
+        rows.append([name, *(f"{each:.0f}" for each in rung), *(_cell(of, measure) for measure in SHOWN)])
+    return aligned([*map(str.capitalize, by), *SHOWN.values()], rows, left=len(by))
 
 
 def _cell(rows: pd.DataFrame, measure: str) -> str:
@@ -112,38 +100,6 @@ def _cell(rows: pd.DataFrame, measure: str) -> str:
         return f"failed ({failed} of {len(rows)})"
     values = rows[measure].tolist()
     return "" if pd.isna(values).any() else mean_std(values, 1 if measure == "clusters_in_use" else 3)
-
-
-def _model(trial: Trial) -> str:
-    """Return the model's kind and its own keys, those of its sections aside."""
-    settings: dict[str, Any] = trial.model.model_dump(mode="json")
-    kind = settings.pop("kind")
-    return ", ".join([kind, *(f"{key} = {value}" for key, value in settings.items() if not isinstance(value, dict))])
-
-
-def _legend(search: Search, main: pd.DataFrame) -> str:
-    spread = "mean ± sample standard deviation (ddof = 1) over" if len(search.seeds) > 1 else "of"
-    lines = [
-        f"All numbers: {spread} {named_seeds(search.seeds)}, after the last update, on the hold-out. The test "
-        "split is not read. **Bold**: the rule's choice. search.csv has every seed.",
-        "**Purity of y**: every cluster of the model's own largest mixture is given its most frequent digit among the "
-        "training images; the share of held-out images that this labels correctly. **NMI of y**, **In use**: of the "
-        "same clusters. A VLAE has none.",
-        "**kNN**, **linear**, **GMM purity**, **k-means purity**: of the codes z of the same rung, as the "
-        "probe measures them; of a VLAE, of the rung with the highest GMM purity.",
-        f"Chance: {number(main['chance'].mean())}, the largest digit's share of the hold-out. **Images seen**: epochs "
-        "times training images, per seed.",
-    ]
-    return "\n".join(map(bullet, lines))
-
-
-def _rungs(scores: pd.DataFrame) -> str:
-    rows = [
-        [trial, f"{rung:.0f}", *(_cell(of_rung, measure) for measure in SHOWN), str(len(of_rung))]
-        for (trial, rung), of_rung in scores.groupby(["trial", "rung"], sort=False)
-    ]
-    heads = ["Trial", "Rung", *SHOWN.values(), "Seeds"]
-    return aligned(heads, rows, left=2) if rows else "No trial was scored."
 
 
 def _expected(trial: Trial, measure: str, rows: pd.DataFrame) -> str:

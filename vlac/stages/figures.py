@@ -15,5 +15,5 @@ def figures(job: Job, params: Any, origin: Origin) -> None:
     assert job.seed is not None
     test, trained = map(Path, origin.inputs)
     method = load_method(trained.with_name("model.pt"), params)
-    rows = read_csv(trained.with_name("history.csv"))
+    rows = read_csv(trained.with_name("history.csv")).to_dict("records")
     method.draw(Split.load(test).images, rows, job.seed, job.outputs[0])

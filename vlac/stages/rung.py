@@ -20,4 +20,4 @@ def rung(job: Job, params: Params, origin: Origin) -> None:
 
 def probed(manifests: Iterable[str]) -> pd.DataFrame:
     """Return the probe's scores of all seeds, which lie beside the manifests."""
-    return pd.DataFrame(row for path in manifests for row in read_csv(Path(path).with_name("scores.csv")))
+    return pd.concat([read_csv(Path(path).with_name("scores.csv")) for path in manifests])

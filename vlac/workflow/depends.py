@@ -13,7 +13,7 @@ from pathlib import Path
 from vlac.errors import VlacError
 from vlac.methods import kinds
 from vlac.methods.base import AFTER_TRAINING
-from vlac.params.view import Asked, fingerprint
+from vlac.params.section import Asked, fingerprint
 from vlac.workflow.jobs import VLAE, Job
 
 ROOT = Path(__file__).resolve().parents[2]

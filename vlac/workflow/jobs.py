@@ -173,9 +173,9 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def jobs(params: Params, stage: Stage | None = None) -> Iterator[Job]:
-    """Yield the jobs that `params` ask for, in an order in which they can run; of one stage, or of all."""
-    for each in [stage] if stage else STAGES.values():
+def jobs(params: Params) -> Iterator[Job]:
+    """Yield the jobs that `params` ask for, in an order in which they can run."""
+    for each in STAGES.values():
         if each.over == "models":
             for model, seed in itertools.product(params.models, params.seeds):
                 yield Job(each, params.experiment, model, seed)

@@ -17,8 +17,7 @@ from pathlib import Path
 from vlac.errors import VlacError
 from vlac.files import json_bytes, reason, write_bytes
 from vlac.params.schema import Params
-from vlac.params.section import L
-from vlac.params.view import Asked, declared
+from vlac.params.section import Asked, L, declared
 from vlac.workflow.depends import hash_of_code, keys_of
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.stale import why_stale

@@ -4,13 +4,13 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vlac.errors import VlacError
 from vlac.files import reason, remove_leftovers, sha256
-from vlac.params.view import Asked, restrict
+from vlac.params.section import Asked, restrict
 from vlac.workflow.depends import hash_of_code, keys_of, params_hash
 from vlac.workflow.jobs import Job
 from vlac.workflow.lock import single_stage
@@ -65,9 +65,10 @@ def _log_to(path: Path) -> Iterator[None]:
     No result depends on the log: where it cannot be written, a warning says so, and the job goes on.
     """
     handler: logging.Handler = logging.NullHandler()
+    logging.raiseExceptions = False  # of a full disk
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = _LogFile(path, mode="w", encoding="utf-8", errors="backslashreplace")
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         _warn(path, error)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -83,20 +84,10 @@ def _log_to(path: Path) -> Iterator[None]:
         raise
     finally:
         logger.removeHandler(handler)
-        with suppress(OSError):  # what could not be written before cannot be now
-            handler.close()
-
-
-class _LogFile(logging.FileHandler):
-    """A log file that takes no more records once one could not be written; logging itself would show a traceback."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            super().handleError(record)
-        elif not self.filters:
-            self.addFilter(lambda record: False)
-            _warn(Path(self.baseFilename).relative_to(Path.cwd()), error)
+        try:
+            handler.close()  # tries once more to write what it could not
+        except OSError as error:
+            _warn(path, error)
 
 
 def _warn(path: Path, error: OSError) -> None:

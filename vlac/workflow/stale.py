@@ -6,7 +6,7 @@ from pathlib import Path
 from vlac.errors import VlacError
 from vlac.files import sha256
 from vlac.params.schema import Params
-from vlac.params.view import Asked
+from vlac.params.section import Asked
 from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.manifest import Manifest, read_manifest

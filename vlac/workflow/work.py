@@ -9,8 +9,8 @@ import time
 from collections.abc import Collection, Iterable
 
 from vlac.errors import VlacError
-from vlac.params.view import Asked
-from vlac.workflow.jobs import STAGES, Job
+from vlac.params.section import Asked
+from vlac.workflow.jobs import Job
 from vlac.workflow.stale import why_stale
 
 log = logging.getLogger(__name__)
@@ -22,21 +22,11 @@ POLL = 0.1
 """Seconds between two looks at the running jobs."""
 
 DONE, TIME_IS_UP, FAILED = 0, 3, 4
-"""Exit statuses: the chosen stages are up to date; the same command resumes; a job failed."""
+"""Exit statuses: everything is up to date; the same command resumes; a job failed."""
 
 
-def chosen_stages(names: str | None) -> tuple[str, ...]:
-    """Return the stages of a comma-separated list, None meaning all; raise VlacError if there is no such stage."""
-    stages = tuple(STAGES) if names is None else tuple(name.strip() for name in names.split(","))
-    if unknown := [name for name in stages if name not in STAGES]:
-        raise VlacError(f"{unknown[0]!r} is no stage.", f"The stages are {', '.join(STAGES)}.")
-    return stages
-
-
-def work(
-    every: Iterable[tuple[Job, Asked]], stages: Collection[str], minutes: float | None = None, at_once: int = 1
-) -> int:
-    """Run every job of `stages` that is not up to date, each by its own command, and return the exit status.
+def work(every: Iterable[tuple[Job, Asked]], minutes: float | None = None, at_once: int = 1) -> int:
+    """Run every job that is not up to date, each by its own command, and return the exit status.
 
     `every` is in an order in which the jobs can run, and up to `at_once` run side by side. A job that fails stops only
     those that read what it makes. No job starts once the time is up, and those that run then are ended; a training
@@ -61,7 +51,7 @@ def work(
                 del waiting[job]
                 ready = missing.isdisjoint(reads)
                 why = why_stale(job, params) if ready else "what it reads is not up to date"
-                if why and ready and job.stage.name in stages:
+                if why and ready:
                     if time.monotonic() < end:
                         log.info("Now: %s", job.command)
                         running[job] = subprocess.Popen([sys.executable, *shlex.split(job.command)[1:]])
@@ -85,8 +75,6 @@ def work(
         raise
     for job, why in left.items():
         log.info("Left: %s, because %s.", job, why)
-    if others := [job for job in left if job.stage.name not in stages]:
-        log.info("Not up to date in stages that were left out: %d jobs.", len(others))
     if any(why.startswith("it failed") for why in left.values()):
         return FAILED
     return TIME_IS_UP if "the time is up" in left.values() else DONE
