@@ -17,6 +17,7 @@ def dump(folder: Path) -> dict[str, dict[str, Any]]:
         client = MlflowClient(tracking_uri=f"sqlite:///{shutil.copy(folder / 'mlflow.db', other)}")
         for experiment in client.search_experiments():
             every = client.search_runs([experiment.experiment_id], max_results=50_000)
+            names = {run.info.run_id: run.info.run_name for run in every}
             for run in every:
                 name = f"{experiment.name}: {run.data.tags.get('experiment')}: {run.info.run_name}"
                 assert name not in runs, f"two runs are called {name}"
@@ -26,7 +27,7 @@ def dump(folder: Path) -> dict[str, dict[str, Any]]:
                 runs[name] = {
                     "status": run.info.status,
                     "params": run.data.params,
-                    "tags": dict(run.data.tags),
+                    "tags": {each: names.get(value, value) for each, value in run.data.tags.items()},
                     "points": {each: [(p.step, p.value) for p in points] for each, points in histories.items()},
                     "files": {path.relative_to(root).as_posix(): path.read_bytes() for path in files},
                 }

@@ -1,11 +1,12 @@
 """What the run of a training shows, from the files: the one mapping that the live view and the rebuild share."""
 
+import dataclasses
 import hashlib
 import json
 import math
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,10 @@ from vlac.workflow.manifest import Manifest, read_manifest
 Points = dict[tuple[str, int], float]
 """Metric values by name and step."""
 
-KEY, LOG, MANIFEST = "vlac.key", "vlac.log", "vlac.manifest"
-"""Tags: the training and its parameters; the log of its job; a hash of the manifests of all that the run shows."""
+KEY, MODEL, LOG, MANIFEST = "vlac.key", "vlac.model", "vlac.log", "vlac.manifest"
+"""Tags: the training and its parameters; what its seeds share, the key of the run above them; the log of its job; a
+hash of the manifests of all that the run shows."""
+
 
 SHOWN_NAMES = {metric.name for metric in SHOWN}
 
@@ -33,7 +36,7 @@ SHOWN_NAMES = {metric.name for metric in SHOWN}
 class Content:
     """All that one run shows, but for its status."""
 
-    job: Job  # the training
+    job: Job  # the training; without a seed, those of all seeds
     params: dict[str, str]
     tags: dict[str, str]
     made: dict[Job, Manifest] = field(default_factory=dict)  # of all finished jobs whose files are shown, it first
@@ -41,7 +44,7 @@ class Content:
     @property
     def name(self) -> str:
         """What the run is called."""
-        return f"{self.job.model} seed {self.job.seed}"
+        return self.job.model if self.job.seed is None else f"{self.job.model} seed {self.job.seed}"
 
     def points(self) -> Points:
         """Return the metrics of the epochs and the scores. Raises VlacError if a file differs from its manifest."""
@@ -67,8 +70,10 @@ def content(job: Job, params: Any) -> Content:
     shown = {"model": job.model, "seed": str(job.seed)}
     values = _flat(values) | shown
     del values["data.path"]  # no part of a result, and tells of the machine
+    by = params_hash(job, params)[:12]
     tags = {
-        KEY: f"{job.experiment}/{str(job).replace(' ', '/')}/{params_hash(job, params)[:12]}",
+        KEY: f"{job.experiment}/{str(job).replace(' ', '/')}/{by}",
+        MODEL: f"{job.experiment}/{job.stage.name}/{job.model}/{by}",
         LOG: job.log.as_posix(),
         "experiment": job.experiment,
         "stage": job.stage.name,
@@ -99,6 +104,21 @@ def finished(job: Job, params: Any) -> Content | None:
     manifests = "".join(sha256(each.manifest) for each in shown.made)
     shown.tags[MANIFEST] = hashlib.sha256(manifests.encode()).hexdigest()
     return shown
+
+
+def all_seeds(of: Sequence[Content], metrics: Sequence[Mapping[str, float]]) -> tuple[Content, Points]:
+    """Return the run above those of a model's seeds, and the means and standard deviations of their scores."""
+    import pandas as pd
+
+    first = of[0]
+    seeds = ", ".join(made.params["seed"] for made in of)
+    params = {name: value for name, value in first.params.items() if name != "seed"} | {"seeds": seeds}
+    manifests = "".join(made.tags[MANIFEST] for made in of)
+    tags = {KEY: first.tags[MODEL], MANIFEST: hashlib.sha256(manifests.encode()).hexdigest()}
+    tags |= {name: first.tags[name] for name in ("experiment", "stage", "model")}
+    scores = pd.DataFrame(metrics).filter(regex="^(?!train/)")
+    points = _points(scores.mean(), 0) | _points(scores.std().add_suffix("_std"), 0)
+    return Content(dataclasses.replace(first.job, seed=None), params, tags), points
 
 
 def epoch_points(rows: Iterable[Mapping[str, Any]]) -> Points:

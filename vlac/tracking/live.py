@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from vlac.errors import VlacError
-from vlac.tracking.content import KEY, LOG, MANIFEST, Content, Points, content, epoch_points, finished
+from vlac.tracking.content import KEY, LOG, MANIFEST, MODEL, Content, Points, all_seeds, content, epoch_points, finished
 from vlac.tracking.store import PATIENCE, Store, open_store, why
 from vlac.workflow.jobs import Job
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+ABOVE = "mlflow.parentRunId"
 OPENS = 20.0  # seconds that a training lasts before it opens MLflow
 log = logging.getLogger(__name__)
 _failed = False  # once it has, MLflow is left alone: each further call may take seconds to fail, too
@@ -96,7 +97,8 @@ def rebuild(every: Iterable[tuple[Job, Any]]) -> str:
     Runs of other parameters and of other checkouts are left alone. Raises VlacError if the store cannot be used.
     """
     trainings = [(job, params) for job, params in every if job.stage.trains]
-    shown, changed, left_out = 0, 0, ""
+    shown: list[Content] = []
+    changed, left_out = 0, ""
     try:
         store = open_store(any(job.stage.over == "trials" for job, _ in trainings))
         with FileLock("logs/tracking.lock", timeout=PATIENCE):  # two jobs may end at the same time
@@ -109,13 +111,14 @@ def rebuild(every: Iterable[tuple[Job, Any]]) -> str:
                 try:
                     if made := finished(job, params):
                         changed += _show(store, made, runs[made.tags[KEY]])
-                        shown += 1
+                        shown.append(made)
                 except VlacError as error:
                     left_out += f"\nLeft out: {error}"
+            _gather_seeds(store, shown)
     except Exception as error:
         cause = why(error)
         raise VlacError(f"The view cannot be rebuilt: {cause.message}", cause.hint) from error
-    return f"MLflow shows {shown} finished trainings; {changed} were missing or differed.{left_out}"
+    return f"MLflow shows {len(shown)} finished trainings; {changed} were missing or differed.{left_out}"
 
 
 def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
@@ -139,6 +142,27 @@ def _show(store: Store, made: Content, runs: "list[Run]") -> bool:
     store.log(run, {point: value for point, value in points.items() if point[0] not in there}, ended, made)
     store.client.set_terminated(run, "FINISHED", ended)
     return True
+
+
+def _gather_seeds(store: Store, shown: "list[Content]") -> None:
+    """Put the runs of each model's seeds under one with the means and standard deviations of their scores."""
+    runs = {run.data.tags[KEY]: run for run in store.runs() if run.info.end_time}
+    models = defaultdict(list)
+    for made in shown:
+        if made.tags[KEY] in runs:
+            models[made.tags[MODEL]].append(made)
+    for key, of in models.items():
+        above, seeds = runs.get(key), [runs[made.tags[KEY]] for made in of]
+        whole, points = all_seeds(of, [run.data.metrics for run in seeds])
+        is_above = above is not None and all(run.data.tags.get(ABOVE) == above.info.run_id for run in seeds)
+        if above and is_above and above.data.tags[MANIFEST] == whole.tags[MANIFEST]:
+            continue
+        ended = max(run.info.end_time for run in seeds)
+        run_id = store.replace([above] if above else [], whole, ended)
+        store.log(run_id, points, ended, whole)
+        store.client.set_terminated(run_id, "FINISHED", ended)
+        for run in seeds:
+            store.client.set_tag(run.info.run_id, ABOVE, run_id)
 
 
 def _is_at_work(run: "Run") -> bool:

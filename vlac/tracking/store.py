@@ -80,7 +80,7 @@ def open_store(searches: bool = False) -> Store:
     name = (os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vlac") + ("-search" if searches else "")
     match = re.fullmatch(r"sqlite:///([^?:]+)", uri or "sqlite:///mlflow.db")
     # An absolute path also keeps projects of several users apart in MLflow's own lock files under /tmp.
-    file = Path(match[1]).resolve() if match else None
+    file = (project() / match[1]).resolve() if match else None
     folder = (file or Path.cwd() / "mlflow.db").with_name("mlartifacts").as_uri()
     with FileLock(f"{file or Path('logs/mlflow').resolve()}.lock", timeout=PATIENCE):
         if file:
@@ -98,6 +98,13 @@ def open_store(searches: bool = False) -> Store:
         if uri and not checkout.exists():
             write_text(checkout, f"{secrets.token_hex(8)}\n")
         return Store(client, found.experiment_id, checkout.read_text().strip() if uri else "own")
+
+
+def project() -> Path:
+    """Return this folder; or that of the project, for a copy which `dvc exp run --temp` works in and then deletes."""
+    here = Path.cwd()
+    copies = [parent for parent in here.parents if parent.parts[-3:] == (".dvc", "tmp", "exps")]
+    return copies[0].parents[2] if copies else here
 
 
 def _make_or_check(file: Path) -> None:
