@@ -1,5 +1,7 @@
 """A web server on this machine that misbehaves on request: an answer is a function of the request."""
 
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +19,11 @@ class Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer as the page does at present."""
-        self.page.asked.append(self.path)
+        self.page.asked.append(self.headers["Range"])
         with suppress(ConnectionError):  # of a client that has had enough
             self.page.answer(self)
+
+    do_POST = do_GET
 
     def say(self, status: int, **headers: object) -> None:
         """Send status and headers; `content_length=3` becomes Content-Length."""
@@ -32,16 +36,34 @@ class Request(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def sends(after: int | None = None, hold: float = 0) -> Answer:
-    """Send the file: so many of its bytes, and keep the connection open for so many seconds after the last of them."""
+def sends(after: int | None = None, ranges: bool = True, shift: int = 0, pause: float = 0.0, hold: float = 0) -> Answer:
+    """Send the file as it was asked for.
+
+    Args:
+        after: bytes after which the answer ends too early.
+        ranges: whether the server knows ranges.
+        shift: error of the range that it sends.
+        pause: seconds after each byte.
+        hold: seconds for which the connection stays open after the last byte.
+    """
 
     def answer(request: Request) -> None:
         content = request.page.files.get(request.path.rpartition("/")[2])
         if content is None:
             request.send_error(404)
             return
-        request.say(200, content_length=len(content))
-        request.wfile.write(content[:after])
+        asked = re.fullmatch(r"bytes=(\d+)-", request.headers["Range"] or "")
+        start, total = int(asked[1]) + shift if asked and ranges else 0, len(content)
+        if start >= total:
+            request.say(416, content_range=f"bytes */{total}")
+        elif start:
+            request.say(206, content_length=total - start, content_range=f"bytes {start}-{total - 1}/{total}")
+        else:
+            request.say(200, content_length=total)
+        content = content[start:][:after]
+        for at in range(0, len(content), 1 if pause else total):
+            request.wfile.write(content[at : at + (1 if pause else total)])
+            time.sleep(pause)
         time.sleep(hold)
 
     return answer
@@ -58,6 +80,7 @@ def says(status: int, text: bytes = b"", **headers: object) -> Answer:
 
 
 honest = sends()
+web_page = says(200, b"<!DOCTYPE html><html><body>Please log in.</body></html>", content_type="text/html")
 
 
 def silent(_: Request) -> None:
@@ -73,11 +96,11 @@ def in_turn(*answers: Answer) -> Answer:
 
 @dataclass
 class Page:
-    """What a server has by name, how it answers at present, and the path of each request that came."""
+    """What a server has by name, how it answers at present, and the Range header of each request that came."""
 
     files: dict[str, bytes]
     answer: Answer = honest
-    asked: list[str] = field(default_factory=list)
+    asked: list[str | None] = field(default_factory=list)
     url: str = ""
 
 
@@ -92,3 +115,11 @@ def serving(files: dict[str, bytes], answer: Answer = honest) -> Iterator[Page]:
         page.url = f"http://127.0.0.1:{http.server_port}"
         yield page
         http.shutdown()
+
+
+def free_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
