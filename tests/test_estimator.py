@@ -66,11 +66,11 @@ def test_its_guide_is_that_of_the_preset_at_that_preset_s_size() -> None:
 
 def test_shipped_weights_are_small_and_find_digits() -> None:
     digits = render(500, seed=99)
-    for name in ("digits", "svhn"):
-        assert (ROOT / f"vlac/weights/{name}.pt").stat().st_size < 2_000_000
+    for name, least in {"digits": 0.8, "svhn": 0.3, "svhn_plus": 0.95}.items():
+        assert (ROOT / f"vlac/weights/{name}.pt").stat().st_size < 4_000_000
         y = VLAC.load(name).predict(digits.images)
         found = accuracy(y, digits.labels, majority_mapping(y, digits.labels, 50, 10))
-        assert found > (0.8 if name == "digits" else 0.3)
+        assert found > least
 
 
 def test_what_it_says_of_images(model: VLAC) -> None:

@@ -181,7 +181,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the model of a file by `save`, or of a VLAC's model.pt, ready to predict; it has no labels_.
 
         Args:
-            path: the file, or the name of weights that come with vlac: "digits" or "svhn".
+            path: the file, or the name of weights that come with vlac: "digits", "svhn" or "svhn_plus".
             device, threads: where it predicts.
 
         Raises:
