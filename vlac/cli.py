@@ -108,7 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     clustering.add_argument("--labels", choices=["subfolders"], help="score against the folders' names")
     assigning = add("assign", _assign)
     assigning.add_argument(
-        "model_file", type=Path, metavar="MODEL", help="model.pt of `cluster`, or svhn_plus, svhn or digits, which come with vlac"
+        "model_file",
+        type=Path,
+        metavar="MODEL",
+        help="model.pt of `cluster`, or one that comes with vlac: svhn_plus, svhn, digits",
     )
     assigning.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     assigning.add_argument("--out", type=Path, required=True, help="a .csv file")
