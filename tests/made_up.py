@@ -10,6 +10,7 @@ from vlac.files import write_text
 from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.workflow.jobs import Job, jobs
+from vlac.workflow.requests import write_rungs
 from vlac.workflow.run import run_job
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,6 @@ def make(job: Job, params: Params, work: Work = write_outputs, after: Callable[[
 
 def make_all(params: Params) -> None:
     """Run every job in the working folder."""
-    for rung in range(1, 5):
-        write_text(Path(f"results/{params.experiment}/rung/{rung}.json"), f'{{"rung": {rung}}}')
+    write_rungs(params)
     for job in jobs(params):
         make(job, params)

@@ -132,6 +132,11 @@ class Project:
         said = self.run("snakemake", "--dry-run", "--printshellcmds", "--cores", "2", *targets)
         return set(re.findall(r"^Shell command: python -m vlac (.*)$", said, re.MULTILINE))
 
+    def stale(self) -> set[str]:
+        """Return the commands that `vlac plan` does not find up to date."""
+        said = self.run("python", "-m", "vlac", "plan")
+        return set(re.findall(r"^(?!up to date).* {2,}python -m vlac (.*)$", said, re.MULTILINE))
+
     def repro(self, *arguments: str) -> set[str]:
         """Run `dvc repro`, and return the commands whose jobs were not up to date."""
         said = self.run("dvc", "repro", *arguments)
