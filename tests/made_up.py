@@ -1,10 +1,13 @@
 """Jobs of presets/tiny.yaml with made-up results, their manifests the real ones."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from project import Project
 
 from vlac.files import write_text
 from vlac.params.load import load_params
@@ -45,3 +48,13 @@ def make_all(params: Params) -> None:
     write_rungs(params)
     for job in jobs(params):
         make(job, params)
+
+
+def finished(folder: Path, *models: str) -> Project:
+    """Return a project with one seed of which everything is up to date, known to DVC too."""
+    project = Project.make(folder).with_one_seed(*models)
+    with contextlib.chdir(folder):
+        make_all(load_params())
+    project.run("python", "-m", "vlac", "requests")
+    project.run("dvc", "commit", "--force")
+    return project

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_up import make_all
+from made_up import finished
 from project import Project
 
 from vlac.params.load import load_params
@@ -13,16 +13,6 @@ from vlac.workflow.jobs import jobs
 
 PLUS = "vlac_2layer_plus"
 PROBE = ("probe", "rung", "probe_report")
-
-
-def finished(folder: Path, *models: str) -> Project:
-    """Return a project of which everything is up to date, known to DVC too."""
-    project = Project.make(folder).with_one_seed(*models)
-    with contextlib.chdir(folder):
-        make_all(load_params())
-    project.run("python", "-m", "vlac", "requests")
-    project.run("dvc", "commit", "--force")
-    return project
 
 
 @pytest.fixture(scope="module")

@@ -209,12 +209,7 @@ def test_in_snakemake_a_search_is_run_where_asked_for_and_stale_trial_by_trial(f
     said = project.snakemake("reports/search.md", fails=True)
     assert said.strip().splitlines()[-1].startswith("error: search.yaml rests on presets/svhn_small.yaml, but")
     shutil.copy(ROOT / "presets/searches/tiny.yaml", project.folder / "search.yaml")
-    trials = {"trial --model as_it_is --seed 0", "trial --model faster --seed 0"}
     project.snakemake("reports/search.md")
     assert project.planned("reports/search.md") == set()
-    for old, new, rerun in (
-        ("text: Take", "text: Choose", {"search"}),
-        ("lr: 5.0", "lr: 6.0", {max(trials), "search"}),
-    ):
-        (project.folder / "search.yaml").write_text(TINY.replace(old, new))
-        assert project.planned("reports/search.md") == rerun, new
+    (project.folder / "search.yaml").write_text(TINY.replace("lr: 5.0", "lr: 6.0"))
+    assert project.planned("reports/search.md") == {"trial --model faster --seed 0", "search"}
