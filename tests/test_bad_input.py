@@ -39,7 +39,6 @@ MISTAKES = {
     "missing key": Mistake("  holdout: 100\n", "", ("data.holdout", "missing"), "data:"),
     "key twice": Mistake("  batch: 50\n", "  batch: 50\n  batch: 60\n", ("batch",), "  lr: "),
     "number in quotes": Mistake("  batch: 50\n", "  batch: '50'\n", ("training.batch", "'50'", "integer")),
-    "true for a number": Mistake("  batch: 50\n", "  batch: true\n", ("training.batch", "True", "integer")),
     "nan": Mistake("  lr: 2.0e-3", "  lr: .nan", ("training.lr", "finite")),
     "too large": Mistake("  epochs: 2\n", "  epochs: 10000000000\n", ("training.epochs", "1000000000")),
     "no such form": Mistake("form: gaussian", "form: normal", ("likelihood.form", "'gaussian'", "'laplace'")),
