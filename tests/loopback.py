@@ -1,7 +1,6 @@
 """A web server on this machine that misbehaves on request: an answer is a function of the request."""
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -115,11 +114,3 @@ def serving(files: dict[str, bytes], answer: Answer = honest) -> Iterator[Page]:
         page.url = f"http://127.0.0.1:{http.server_port}"
         yield page
         http.shutdown()
-
-
-def free_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

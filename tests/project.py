@@ -132,6 +132,19 @@ class Project:
         said = self.run("snakemake", "--dry-run", "--printshellcmds", "--cores", "2", *targets)
         return set(re.findall(r"^Shell command: python -m vlac (.*)$", said, re.MULTILINE))
 
+    def dry_run(self, *options: str) -> dict[str, str]:
+        """Return what a dry run says of each job, its inputs, outputs and resources among it, by the job's command."""
+        for rules in (self.folder / "workflow/rules").glob("*.smk"):  # where there is a message, it says that instead
+            rules.write_text(re.sub(r"    message:\n.*\n", "", rules.read_text()))
+        said = self.run("snakemake", "--dry-run", "--printshellcmds", "--cores", "4", *options)
+        found = ((re.search(r"^Shell command: (python .*)$", job, re.MULTILINE), job) for job in said.split("\n["))
+        return {command[1]: job for command, job in found if command}
+
+    def stale(self) -> set[str]:
+        """Return the commands that `vlac plan` does not find up to date."""
+        said = self.run("python", "-m", "vlac", "plan")
+        return set(re.findall(r"^(?!up to date).* {2,}python -m vlac (.*)$", said, re.MULTILINE))
+
     def repro(self, *arguments: str) -> set[str]:
         """Run `dvc repro`, and return the commands whose jobs were not up to date."""
         said = self.run("dvc", "repro", *arguments)

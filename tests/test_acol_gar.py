@@ -44,16 +44,6 @@ def test_affinity_and_balance_are_those_of_pairs_of_duplicates():
     np.testing.assert_allclose(np.array(affinity_and_balance(NODES)), by_hand(Z), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("excited", "affinity", "balance"),
-    [([[1, 0], [0, 1]], 0, 1), ([[1, 1], [1, 1]], 1, 1), ([[1, 0], [1, 0]], 0, 0), ([[-1, 1], [-1, 1]], 0, 0)],
-    ids=["one each", "both at once", "one alone", "negative ones are off"],
-)
-def test_affinity_and_balance_at_their_ends(excited, affinity, balance):
-    nodes = torch.tensor(excited, dtype=torch.float64)[:, :, None].expand(2, 2, TRANSFORMS)
-    assert [float(each) for each in affinity_and_balance(nodes)] == pytest.approx([affinity, balance], abs=1e-6)
-
-
 def test_the_loss_is_the_weighted_sum_of_its_terms():
     transform = np.array([0, 3, 7, 3, 1])
     total, terms = loss(NODES, torch.from_numpy(transform))

@@ -16,17 +16,6 @@ def meaning(folder: Path, text: str) -> tuple[str, tuple[str, ...]]:
     return _meaning(path, 0, ("draw",))
 
 
-def test_words_and_imports_for_the_type_checker_do_not_count(tmp_path: Path) -> None:
-    plain = "class Method: K = 1"
-    worded = (
-        '"""Words."""\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import vlac.models.ladder\n' + plain
-    )
-    assert meaning(tmp_path, worded + "  # Why.\n")[1] == ()
-    assert (
-        meaning(tmp_path, worded)[0] == meaning(tmp_path, worded.replace("Words", "Others").replace("ladder", "x"))[0]
-    )
-
-
 @pytest.mark.parametrize(("name", "counts"), [("Method", False), ("LadderMethod", False), ("SamplingMethod", True)])
 def test_functions_that_a_job_does_not_call_are_left_out_of_methods_alone(
     name: str, counts: bool, tmp_path: Path

@@ -1,12 +1,12 @@
 """Rules, dvc.yaml and vlac/workflow/jobs.py describe the same jobs; each engine accepts the other's results."""
 
 import contextlib
-import csv
-import io
+import re
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from made_up import finished
 from project import Project
 
 from vlac.params.load import load_params
@@ -23,13 +23,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.make(tmp_path_factory.mktemp("engines")).with_one_seed(*MODELS)
 
 
-def finished(folder: Path, *models: str) -> Project:
-    """Return a project of few jobs, everything made by Snakemake."""
-    project = Project.make(folder).with_one_seed(*models)
-    project.snakemake("--quiet", "all")
-    return project
-
-
 def by_definition(project: Project) -> Described:
     params = load_params(project.folder / "params.yaml")
 
@@ -40,16 +33,11 @@ def by_definition(project: Project) -> Described:
 
 
 def by_snakemake(project: Project) -> Described:
-    """Return what `snakemake --detailed-summary` says, a line for every output, of what it has just run."""
-    project.snakemake("--quiet", "all")
-    said = project.run("snakemake", "--detailed-summary", "all")
-    table = said[said.index("output_file\t") :]
-    found: dict[str, tuple[set[str], set[str]]] = {}
-    for row in csv.DictReader(io.StringIO(table), delimiter="\t"):
-        inputs, outputs = found.setdefault(row["shellcmd"], (set(), set()))
-        inputs.update(row["input-file(s)"].split(","))
-        outputs.add(row["output_file"])
-    return {command: (frozenset(inputs - {""}), frozenset(outputs)) for command, (inputs, outputs) in found.items()}
+    def paths(said: str, which: str) -> frozenset[str]:
+        found = re.search(rf"^ *{which}: (.*)$", said, re.MULTILINE)
+        return frozenset(found[1].split(", ") if found else ())
+
+    return {job: (paths(said, "input"), paths(said, "output")) for job, said in project.dry_run("all").items()}
 
 
 def by_dvc(project: Project) -> Described:
@@ -92,16 +80,14 @@ def test_after_one_engine_the_other_has_nothing_to_run(tmp_path: Path) -> None:
 
 
 def test_an_earlier_experiment_costs_no_job_but_the_table(tmp_path: Path) -> None:
-    project = finished(tmp_path, "gmdgm")
+    project = Project.make(tmp_path).with_one_seed("gmdgm")
+    project.repro()
     tiny = (tmp_path / "params.yaml").read_text()
     first = (tmp_path / "reports/table1.md").read_text()
     project.use("digits")
-    project.with_one_seed("gmdgm").snakemake("--quiet", "all")
+    project.with_one_seed("gmdgm").run("python", "-m", "vlac", "work")
     assert (tmp_path / "reports/table1.md").read_text() != first
     (tmp_path / "params.yaml").write_text(tiny)
     assert project.planned() == {"table"}
     assert project.repro() == {"table"}
     assert (tmp_path / "reports/table1.md").read_text() == first
-    project.use("digits")
-    project.with_one_seed("gmdgm").snakemake("--quiet", "all")
-    assert project.planned() == set()

@@ -44,27 +44,6 @@ def test_equal_methods_have_equal_bytes_under_any_name(file, tmp_path):
     assert again.read_bytes() == file.read_bytes()
 
 
-class Trap:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
-def test_code_in_a_file_is_refused_and_not_run(file, tmp_path, method):
-    sprung, content = tmp_path / "sprung", content_of(method)
-    content["state"]["weights"]["x"] = Trap(sprung)
-    torch.save(content, file)
-    with pytest.raises(VlacError, match="damaged or is no model"):
-        load_method(file, None)
-    assert not sprung.exists()
-    torch.load(file, weights_only=False)  # the trap is a real one
-    assert sprung.exists()
-
-
 def test_half_a_file_and_one_wrong_bit_in_the_weights_are_refused(file, method):
     content = file.read_bytes()
     weight = method.model.heads["3"].gaussian.weight.detach().numpy().tobytes()

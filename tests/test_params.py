@@ -47,10 +47,3 @@ def test_the_order_of_models_says_nothing(tmp_path: Path) -> None:
     assert fingerprint(turned, ["models"]) == fingerprint(params, ["models"])
     with pytest.raises(KeyError):
         declared(params, ["models.nobody"])
-
-
-def test_models_and_seeds_have_a_limit(tmp_path: Path) -> None:
-    text = (ROOT / "presets/tiny.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text.replace("\nseeds: [0, 1]", f"\nseeds: {list(range(1001))}"))
-    with pytest.raises(VlacError, match="at most 1000 items"):
-        load_params(tmp_path / "params.yaml")

@@ -6,18 +6,17 @@ import torch
 from tiny import MIXED, bound_of, lively_ladder, tiny_input, tiny_spec
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from vlac.models.objective import Bound
+
 SPEC = tiny_spec(MIXED, q_y="responsibilities", form="strided")
 KL = {name: dict.fromkeys((1, 2, 3, 4), 1.0) for name in ("z", "y")}
-
-
-def terms_at(seed, spec=SPEC):
-    return bound_of(lively_ladder(spec), tiny_input(6), 0.5, "enumerated", torch.Generator().manual_seed(seed))
 
 
 @torch.no_grad()
 def test_the_divergences_add_up_to_that_from_the_mixture_at_the_sampled_z():
     """log q(z given x) - log p(z), with p(z) = sum over k of p(z given k) / K, and the entropy of q in closed form."""
-    model, terms = lively_ladder(SPEC), terms_at(0)
+    model = lively_ladder(SPEC)
+    terms = bound_of(model, tiny_input(6), 0.5, "enumerated", torch.Generator().manual_seed(0))
     for rung in (2, 3):
         posterior, prior, K = terms.posteriors[rung], model.prior(rung), MIXED[rung]
         components = Independent(Normal(prior.mean, prior.scale), 1)
@@ -31,12 +30,12 @@ def test_the_divergences_add_up_to_that_from_the_mixture_at_the_sampled_z():
 @torch.no_grad()
 def test_no_other_q_has_a_higher_bound():
     """Eq. (9) at any q(y given x), at the sampled z and in expectation over it."""
-    generator = torch.Generator().manual_seed(1)
-    many = [terms_at(seed).posteriors for seed in range(200)]
+    generator, model = torch.Generator().manual_seed(1), lively_ladder(SPEC)
+    many = [model.encode(tiny_input(6), 0.5, generator) for _ in range(200)]
     for rung in (2, 3):
         kl = torch.stack([posteriors[rung].kl for posteriors in many])  # float (200, B, K)
         best = math.log(MIXED[rung]) - (-kl).logsumexp(-1)
-        model, posterior = lively_ladder(SPEC), many[0][rung]
+        posterior = many[0][rung]
         closed = model.prior(rung).kl(posterior.mean, posterior.std)
         candidates = [3 * torch.randn(*closed.shape, generator=generator) for _ in range(50)]
         # The optimum among q that do not see the sample: exp(-KL), with the divergences in closed form.
@@ -59,21 +58,24 @@ def test_a_distilled_network_learns_the_responsibilities_and_nothing_else_moves(
     falling = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, total_iters=300)
 
     def posterior():
-        return bound_of(model, x.repeat(32, 1, 1, 1), 0.5, "enumerated", generator)
+        return model.encode(x.repeat(32, 1, 1, 1), 0.5, generator)
 
-    gradients = torch.autograd.grad(posterior().distillation().sum(), list(model.parameters()), allow_unused=True)
+    def distillation():
+        return Bound(torch.zeros(256), {}, {}, posterior()).distillation()
+
+    gradients = torch.autograd.grad(distillation().sum(), list(model.parameters()), allow_unused=True)
     moved = {name for (name, _), each in zip(model.named_parameters(), gradients, strict=True) if each is not None}
     assert moved == {"heads.3.cluster.weight", "heads.3.cluster.bias"}
     with torch.no_grad():
-        truth = torch.stack([posterior().posteriors[3].q for _ in range(60)]).reshape(-1, 8, 3).mean(0)
-    away = (posterior().posteriors[3].log_pi[:8].exp() - truth).abs().max()
+        truth = torch.stack([posterior()[3].q for _ in range(60)]).reshape(-1, 8, 3).mean(0)
+    away = (posterior()[3].log_pi[:8].exp() - truth).abs().max()
     for _ in range(300):
-        loss = posterior().distillation().mean()
+        loss = distillation().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         falling.step()
-    taught = posterior().posteriors[3].log_pi[:8].exp()
+    taught = posterior()[3].log_pi[:8].exp()
     assert (taught - truth).abs().max() < min(0.03, away / 5)
     with torch.no_grad():
         on_its_own = model.eval().encode(x)[3]  # once taught, it answers without the mixture

@@ -87,16 +87,13 @@ MODEL = "{kind: vlac, K: [1, 1, 12, 1]}\n    set: {}"
 # What stands in presets/searches/tiny.yaml, what a user writes instead, and what the sentence must name.
 MISTAKES = {
     "misspelt key": ("lead: 0.02", "leads: 0.02", ["rule.leads", "no known key", "measure, base, lead"]),
-    "misspelt key of a model": (MODEL, "{kind: vlac, KK: 3}\n    set: {}", ["model.KK", "kind, K"]),
     "misspelt key of the base": ("training.lr:", "training.rl:", ["training.rl", "no known key", "lr_prior"]),
-    "wrong value for the base": ("lr: 5.0e-3", "lr: -1.0", ["trial faster: training.lr is -1.0", "greater than 0"]),
     "a key that decides the score": ("training.lr: 5.0e-3", "data.holdout: 3", ["may not set data.holdout"]),
     "a section that is none": ("training.lr:", "training.lr.x:", ["training.lr is", "valid number"]),
     "K against digit_rung": (MODEL, "{kind: vlac, K: [1, 12, 1, 1]}\n    set: {}", ["digit_rung is 3"]),
     "no rung": (MODEL, "{kind: gmdgm, K: 9, z: 2}\n    set: {digit_rung: auto}", ["models.as_it_is needs a rung"]),
     "a VLAE as base": (MODEL, "{kind: vlae}\n    set: {}", ["rule.measure is y_purity", "vlae has no clusters"]),
     "no such base trial": ("  base: as_it_is", "  base: nobody", ["rule.base", "'nobody'", "as_it_is, faster"]),
-    "hold-out of everything": ("holdout: 100", "holdout: 400", ["holdout must be smaller"]),
 }
 
 
@@ -209,12 +206,7 @@ def test_in_snakemake_a_search_is_run_where_asked_for_and_stale_trial_by_trial(f
     said = project.snakemake("reports/search.md", fails=True)
     assert said.strip().splitlines()[-1].startswith("error: search.yaml rests on presets/svhn_small.yaml, but")
     shutil.copy(ROOT / "presets/searches/tiny.yaml", project.folder / "search.yaml")
-    trials = {"trial --model as_it_is --seed 0", "trial --model faster --seed 0"}
     project.snakemake("reports/search.md")
     assert project.planned("reports/search.md") == set()
-    for old, new, rerun in (
-        ("text: Take", "text: Choose", {"search"}),
-        ("lr: 5.0", "lr: 6.0", {max(trials), "search"}),
-    ):
-        (project.folder / "search.yaml").write_text(TINY.replace(old, new))
-        assert project.planned("reports/search.md") == rerun, new
+    (project.folder / "search.yaml").write_text(TINY.replace("lr: 5.0", "lr: 6.0"))
+    assert project.planned("reports/search.md") == {"trial --model faster --seed 0", "search"}

@@ -8,67 +8,47 @@ import pytest
 from project import Project
 
 HEAVY = ("train", "probe", "judge", "evaluate")
+IMAGES = 100_400
+SLURM = ("--profile", "profiles/slurm")
 
-Asked = dict[str, dict[str, str]]
-"""Threads and resources of each job, by its command."""
 
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = Project.make(tmp_path)
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = Project.make(tmp_path_factory.mktemp("made"))
     made.change(
         "models",
         to={"gmdgm": {"kind": "gmdgm", "K": 12, "z": 4}, "pixels": {"kind": "kmeans", "K": 9, "features": "pixels"}},
     )
     made.change("training", "threads", to=3)
-    for rules in (tmp_path / "workflow/rules").glob("*.smk"):  # in the place of a message a dry run shows the resources
-        rules.write_text(re.sub(r"    message:\n.*\n", "", rules.read_text()))
+    made.change("data", "digits", "train", to=IMAGES)
     return made
 
 
-def asked(project: Project, *options: str) -> Asked:
-    said = project.run("snakemake", "--dry-run", "--printshellcmds", "--cores", "4", *options)
-    found = {}
-    for job in said.split("\n[")[1:]:
-        if command := re.search(r"^Shell command: python -m vlac (.*)$", job, re.MULTILINE):
-            resources = dict(re.findall(r"(\w+)=([^,\s]+)", job.partition("resources:")[2].partition("\n")[0]))
-            threads = re.search(r"^ *threads: (\d+)$", job, re.MULTILINE)
-            found[command[1]] = resources | {"threads": threads[1] if threads else "1"}
-    return found
-
-
-@pytest.mark.parametrize(("device", "cards"), [("cpu", "0"), ("cuda", "1")])
-def test_every_job_says_what_it_needs(device: str, cards: str, project: Project) -> None:
+@pytest.mark.parametrize(("device", "cards", "options"), [("cpu", "0", ()), ("cuda", "1", SLURM)])
+def test_every_job_says_what_it_needs(device: str, cards: str, options: tuple[str, ...], project: Project) -> None:
+    if options:
+        pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
     project.change("training", "device", to=device)
-    jobs = asked(project)
-    assert len(jobs) == 23
-    for command, needs in jobs.items():
-        stage = command.split()[0]
+    said = project.dry_run(*options)
+    assert len(said) == 23
+    for command, job in said.items():
+        needs = dict(re.findall(r"(\w+)=([^,\s]+)", job.partition("resources:")[2].partition("\n")[0]))
+        threads = re.search(r"^ *threads: (\d+)$", job, re.MULTILINE)
+        stage = command.split()[3]
         assert int(needs["mem_mb"]) >= 500, command
         assert 10 <= int(needs["runtime"]) <= 24 * 60, command
-        assert needs["threads"] == ("3" if stage in (*HEAVY, "figures") else "1"), command
+        assert (threads[1] if threads else "1") == ("3" if stage in (*HEAVY, "figures") else "1"), command
         on_card = stage in HEAVY and "pixels" not in command
         assert needs.get("gpu", "0") == (cards if on_card else "0"), command
-
-
-def test_memory_grows_with_the_images(project: Project) -> None:
-    before = int(asked(project)["prepare"]["mem_mb"])
-    project.change("data", "digits", "train", to=100_400)
-    assert int(asked(project)["prepare"]["mem_mb"]) - before > 8 * 100_000 * 32 * 32 * 3 // 10**6 - 1
-
-
-def test_the_profile_of_slurm_is_understood(project: Project) -> None:
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
-    assert asked(project, "--profile", "profiles/slurm").keys() == asked(project).keys()
+        if stage in ("prepare", *HEAVY):  # it grows with the images
+            assert int(needs["mem_mb"]) > 8 * IMAGES * 32 * 32 * 3 // 10**6, command
 
 
 def test_a_cluster_that_does_not_answer_costs_nothing(project: Project, tmp_path: Path) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
-    sinfo = tmp_path / "bin/sinfo"
-    sinfo.parent.mkdir()
-    sinfo.write_text("#!/bin/sh\nexit 1\n")
-    sinfo.chmod(0o755)
-    command = ("snakemake", "--profile", "profiles/slurm", "all")
-    said = project.run(*command, fails=True, PATH=f"{sinfo.parent}:{Path(sys.executable).parent}:/usr/bin:/bin")
-    assert "Slurm does not answer here" in said
-    assert not (tmp_path / "data").exists()
+    for name in ("sinfo", "squeue"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    assert "Slurm does not answer here" in project.run("snakemake", *SLURM, "all", fails=True, PATH=path)
+    assert not (project.folder / "data").exists()

@@ -3,7 +3,6 @@
 Each takes a copy and a source of chance, and returns how many faults struck. An AssertionError is a loss.
 """
 
-import http.server
 import os
 import random
 import re
@@ -11,7 +10,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -21,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.copies import IN_USE, RUNS, Copy, held, wait_for
+from tests.loopback import says, serving
 from vlac.workflow.jobs import Job
 
 Case = Callable[[Copy, random.Random], int]
@@ -223,37 +222,27 @@ def disk(place: str, how: str, run: str, copy: Copy, chance: random.Random) -> i
     return 1
 
 
-class Silent(http.server.BaseHTTPRequestHandler):
-    """Answers every request with an error, and says nothing here."""
-
-    def log_message(self, *of: object) -> None:
-        """Say nothing."""
-
-
 def store(what: str, copy: Copy, chance: random.Random) -> int:
     """Spoil the MLflow store in mid-training: one warning, no other result, and `track` shows everything."""
     file = copy.folder / "mlflow.db"
-    environment, server = {}, None
-    if what in ("server away", "server broken"):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
-        environment = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server.server_port}", "no_proxy": "*"}
+    environment = {}
+    with ExitStack() as until_its_end:
+        if what in ("server away", "server broken"):
+            url = until_its_end.enter_context(serving({}, says(501))).url
+            environment = {"MLFLOW_TRACKING_URI": url, "no_proxy": "*"}
         if what == "server away":
-            server.server_close()
-        else:  # it answers, with errors
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-    with ExitStack() as until_its_end, in_training(copy, **environment):
-        if what == "locked":
-            other = until_its_end.enter_context(closing(sqlite3.connect(file, timeout=60, isolation_level=None)))
-            other.execute("begin exclusive")
-        elif what == "deleted":
-            for path in copy.folder.glob("mlflow.db*"):
-                path.unlink()
-        elif what == "damaged":
-            file.write_bytes(chance.randbytes(file.stat().st_size))
-        elif what == "cut":
-            os.truncate(file, file.stat().st_size // 2)
-    if server:
-        server.server_close()
+            until_its_end.close()
+        with in_training(copy, **environment):
+            if what == "locked":
+                other = until_its_end.enter_context(closing(sqlite3.connect(file, timeout=60, isolation_level=None)))
+                other.execute("begin exclusive")
+            elif what == "deleted":
+                for path in copy.folder.glob("mlflow.db*"):
+                    path.unlink()
+            elif what == "damaged":
+                file.write_bytes(chance.randbytes(file.stat().st_size))
+            elif what == "cut":
+                os.truncate(file, file.stat().st_size // 2)
     said = copy.folder.with_name(f"{copy.folder.name}_1.txt").read_text()
     # Pages that MLflow still holds may hide what has become of the file until `track` reads all of it.
     assert said.count(UNSEEN) in ((0, 1) if what in ("deleted", "damaged", "cut") else (1,)), said
