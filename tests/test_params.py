@@ -6,7 +6,6 @@ import pytest
 from made_up import ROOT, tiny_params
 from ruamel.yaml import YAML
 
-from vlac.errors import VlacError
 from vlac.params.load import load_params
 from vlac.params.section import declared, fingerprint, restrict
 from vlac.workflow.depends import keys_of
