@@ -110,6 +110,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The pipeline's own cost, and its commands on many runs.")
     parser.add_argument("--trainings", type=int, default=200, help="an even number (default: 200)")
     options = parser.parse_args()
+    if options.trainings < 2 or options.trainings % 2:
+        parser.error("--trainings takes an even number from 2")
     for name in ("MLFLOW_TRACKING_URI", "VLAC_TRACKING", "VLAC_DATA"):
         os.environ.pop(name, None)
     print(paragraph(f"{machine(torch.device('cpu'))}. {options.trainings} trainings."), flush=True)

@@ -1,4 +1,4 @@
-"""Benchmarks of training at their smallest: what they print is complete, the loops train the same. No time counts."""
+"""Benchmarks at their smallest: what they print is complete, the loops train the same. No time counts."""
 
 import importlib.util
 import os

@@ -68,13 +68,17 @@ def test_pictures_without_or_of_other_classes_are_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_pipeline_takes_them(tmp_path: Path) -> None:
+def test_both_engines_make_the_same_of_them(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "pictures", 240, 100)
-    project = Project.make(tmp_path / "project", real=True).with_one_seed("kmeans")
-    for key, value in (("source", "folder"), ("path", str(folder)), ("holdout", 60)):
-        project.change("data", key, to=value)
-    project.change("experiment", to="pictures")
+    project, other = (Project.make(tmp_path / name, real=True).with_one_seed("kmeans") for name in ("project", "other"))
+    for each in (project, other):
+        for key, value in (("source", "folder"), ("path", str(folder)), ("holdout", 60)):
+            each.change("data", key, to=value)
+        each.change("experiment", to="pictures")
     project.run("dvc", "repro", "--quiet", "describe", "evaluate@kmeans-0")
+    scored = "results/pictures/evaluate/kmeans/0/manifest.json"  # the hashes of inputs and outputs
+    other.snakemake(scored)
+    assert (other.folder / scored).read_bytes() == (project.folder / scored).read_bytes()
     assert "## Images per class" in (project.folder / "reports/pictures/data.md").read_text()
     assert "class,nmi" in (project.folder / "results/pictures/evaluate/kmeans/0/factors.csv").read_text()
     assert Split.load(project.folder / "data/pictures/test.npz").classes == ("even", "odd")

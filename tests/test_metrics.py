@@ -44,6 +44,16 @@ def test_accuracies_are_those_of_the_best_of_all_mappings():
     assert metrics.hungarian_accuracy(y, t, 4, 3) == best / 25
 
 
+def test_nmi_and_ari_by_hand():
+    y, t = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1])
+    # H(y) = ln 2, H(t) = 2 ln 2 - 3/4 ln 3, H(t given y) = 1/2 ln 2.
+    entropy_t = 2 * math.log(2) - 0.75 * math.log(3)
+    expected = (entropy_t - 0.5 * math.log(2)) / ((math.log(2) + entropy_t) / 2)
+    assert metrics.nmi(y, t) == pytest.approx(expected)
+    # Pairs together: in both 1, in y 2, in t 3, of 6. Expected index 1, largest 2.5: nothing beyond chance.
+    assert metrics.ari(y, t) == pytest.approx(0.0)
+
+
 def test_chance_levels():
     assert metrics.chance(np.array([1, 1, 1, 0, 5])) == 3 / 5
     t = np.array([0, 0, 1])

@@ -131,6 +131,12 @@ def test_the_table_is_refused_after_any_edit_of_what_it_rests_on(made: Params) -
         refuse_stale_results(other)
 
 
+def test_the_table_is_refused_after_a_change_of_code(made: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depends, "code_hash", lambda *modules, without: "other")
+    with pytest.raises(VlacError, match="download: its code has changed"):
+        refuse_stale_results(made)
+
+
 def test_the_commands_that_a_refusal_prints_mend_it(tmp_path: Path) -> None:
     project = Project.make(tmp_path).with_one_seed("gmdgm")
     project.repro()

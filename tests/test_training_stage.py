@@ -88,6 +88,19 @@ def test_a_method_is_trained_scored_and_drawn(model, project):
     assert {path.name for path in job.outputs[0].iterdir()} == (ladders if epochs else {"clusters.png"})
 
 
+def test_a_training_resumes_from_its_checkpoint(project, monkeypatch):
+    monkeypatch.setattr("vlac.training.epochs.CHECKPOINT_SECONDS", 0.0)
+    viewer = Viewer()
+    viewer.log_epoch = lambda row: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(train, "train", "vlac", viewer)
+    assert not Path("results/tiny/train").exists()
+    viewer = Viewer()
+    job = run(train, "train", "vlac", viewer)
+    assert (viewer.started, viewer.epochs) == ([[1]], [2, 3])
+    assert pd.read_csv(job.output("history.csv"))["epoch"].tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("content", [{"rung": 5}, {"rung": "3"}, [3]])
 def test_a_settled_rung_edited_by_hand_is_refused(content, tmp_path):
     write_json(tmp_path / "rung.json", content)

@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     clustering = add("cluster", _cluster)
     clustering.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     clustering.add_argument("--out", type=Path, required=True, help="a folder for page, table and model")
-    K = (1, 5, 50, 1)
-    clustering.add_argument("--K", type=int, nargs=4, default=K, metavar="K_l", help=f"clusters by rung, default {K}")
+    K = "clusters by rung, default 1 5 50 1, of vlac_plus 1 1 50 5"
+    clustering.add_argument("--K", type=int, nargs=4, metavar="K_l", help=K)
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
     clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac", help="default vlac")
     clustering.add_argument("--seed", type=int, default=0, help="of everything, default 0")
@@ -175,7 +175,8 @@ def _cluster(options: argparse.Namespace) -> None:
 
     labels = options.labels == "subfolders"
     settings = options.minutes, options.seed, options.threads, labels, options.force, options.method
-    cluster(options.folder, options.out, options.K, *settings)
+    K = options.K or ((1, 1, 50, 5) if options.method == "vlac_plus" else (1, 5, 50, 1))
+    cluster(options.folder, options.out, K, *settings)
 
 
 def _assign(options: argparse.Namespace) -> None:

@@ -65,7 +65,8 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         method: "vlac", or "vlac_plus" for VLAC+.
-        K: clusters by rung, counted from the pixels; 1 = no mixture. The largest entry is the main rung's.
+        K: clusters by rung, counted from the pixels; 1 = no mixture. The largest entry is the main rung's. VLAC+ keeps
+            little on rung 2: (1, 1, 50, 5) suits it.
         z: size of z_l by rung; None = (2, 2, 22, 2), or of VLAC+ (2, 2, 64, 3).
         epochs, batch, lr, lr_prior: of Adam; lr_prior is that of the mixtures' means and variances. VLAC+'s networks
             before the ladder learn for half and for an eighth of the epochs (of few images a fourth), in batches of
@@ -127,10 +128,11 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         identity["vlac"] = __version__
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(checkpoint or Path(folder, "checkpoint.pt"))
-            job = Job(method.label().partition(",")[0], kept, identity, shared=kept.with_suffix(".shared"))
+            job = Job(method.label().partition(",")[0], kept, identity, shared=kept.with_name(f"{kept.name}.shared"))
             self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
             discard(kept)
-            shutil.rmtree(job.shared, ignore_errors=True)
+            if self.method == "vlac_plus":
+                shutil.rmtree(job.shared)
         self.method_ = method
         self.main_rung_: int = method.main_rung
         self.labels_: NDArray[np.int64] = self.predict(seen)

@@ -102,10 +102,10 @@ def parsed(path: Path, parse: Callable[[], Content]) -> Content:
         return parse()
     except FileNotFoundError:
         raise VlacError(f"{path} is missing.", "Run its stage: `python -m vlac plan` lists them.") from None
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged archive makes zipfile and NumPy raise nearly anything
-        raise VlacError(
-            one_line(f"{path} is damaged ({error})."), "Delete it and run the same command again."
-        ) from None
+        raise VlacError(one_line(f"{path} is damaged ({error})."), "Delete it and run its stage again.") from None
 
 
 def sha256(path: Path) -> str:

@@ -24,7 +24,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]] | pd.DataFrame, colu
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Return what `write_csv` wrote."""
+    """Return what `write_csv` wrote; an empty cell is NaN. That it is undamaged is for its manifest to say."""
     import pandas as pd
 
-    return parsed(path, lambda: pd.read_csv(path))
+    return parsed(path, lambda: pd.read_csv(path, keep_default_na=False, na_values=[""]))

@@ -45,10 +45,11 @@ def _array(path: Path) -> NDArray[np.uint8]:
         raise VlacError(f"{path} is damaged, or holds no plain array.", "Write it by numpy.save or savez.") from None
     if len(names) > 1:
         raise VlacError(f"{path} has {len(names)} arrays.", "Call the one that is meant images.")
-    of_pictures = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)
+    # A last axis of 3 or 4 is the colours of one image.
+    of_pictures = (array.ndim == 3 and array.shape[2] > 4) or (array.ndim == 4 and array.shape[3] == 3)
     if array.dtype != np.uint8 or not of_pictures or not array.size:
         raise VlacError(
             f"{path}: {names[0]} is {array.dtype} {array.shape}.",
-            "Images are uint8 (N, H, W, 3), or (N, H, W) if grey.",
+            "Images are uint8 (N, H, W, 3), or (N, H, W) if grey; one image is image[None].",
         )
     return array

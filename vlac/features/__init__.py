@@ -55,4 +55,10 @@ def compute(images: np.ndarray, sees: Sees) -> np.ndarray:
             remove_leftovers(path)
             with atomic(path) as file:
                 np.savez(file, features=gist.gist(images))
-    return parsed(path, lambda: np.load(path)["features"])
+
+    def features() -> np.ndarray:
+        with np.load(path) as kept:
+            found: np.ndarray = kept["features"]
+        return found
+
+    return parsed(path, features)

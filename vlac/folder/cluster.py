@@ -152,7 +152,7 @@ def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None) -> in
     takes = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     log.info("%d pictures, %d epochs: about %s.", count, epochs, takes)
     if minutes is not None and seconds > 60 * minutes:
-        log.warning("That is more than asked for: fewer epochs than %d give no clusters.", least)
+        log.warning("That is more than asked for: rungs and networks need %d epochs.", least)
     return epochs
 
 

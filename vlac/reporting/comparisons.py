@@ -31,7 +31,7 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]], of: Collection[st
         rows.append([first, second, number(difference), interval, *map(_p, ps)])
     text = (
         f"Over {seeds} seeds per row, for which the permutation test cannot give a p below {least_p(seeds):.2g}. Holm: "
-        f"p adjusted for {len(rows)} pairs. Which tests these are: docs/reports.md."
+        f"p adjusted for {len(rows)} pairs. Which tests these are: [docs/reports.md](../docs/reports.md)."
     )
     return [head, paragraph(text), aligned(HEADS, rows, left=2)]
 
@@ -45,7 +45,7 @@ def rungs_against_factors(params: Params, factors: Mapping[str, pd.DataFrame]) -
     text = (
         f"z_l: accuracy of the factor by vote of the {params.evaluation.neighbours} nearest training codes (of at most "
         f"{params.evaluation.fit_limit:,} images), its floor in brackets. y_l: NMI of clusters and factor. Means over "
-        "seeds; bold: the rung that carries the factor best (docs/reports.md)."
+        "seeds; bold: the rung that carries the factor best ([docs/reports.md](../docs/reports.md))."
     )
     parts = ["## Rungs against factors", paragraph(text)]
     for label, of in factors.items():

@@ -8,6 +8,8 @@ from tabulate import tabulate
 
 WIDTH = 110
 
+COLUMNS = "The columns: [docs/reports.md](../docs/reports.md)."
+
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Return a table whose cells are padded to equal width; the first `left` columns are left-aligned, others right.
@@ -59,5 +61,7 @@ def listed(items: Sequence[object]) -> str:
 
 
 def named_seeds(seeds: Sequence[int]) -> str:
-    """Return "seed 3", or "seeds 0, 1 and 2"."""
+    """Return "seed 3", "seeds 0 and 4", or "seeds 0 to 9" for a gapless run of three or more."""
+    if len(seeds) > 2 and sorted(seeds) == list(range(min(seeds), max(seeds) + 1)):
+        return f"seeds {min(seeds)} to {max(seeds)}"
     return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"

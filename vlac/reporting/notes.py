@@ -40,7 +40,9 @@ def _protocol(
         for sentence in method.protocol():
             sentences.setdefault(sentence, []).append(name)
     judged = pd.concat(list(scores.values()))["judge_acc"].dropna()  # empty of a model that draws nothing
+    names = [f"{name} is {method.label()}, rung {method.main_rung}" for name, method in methods.items()]
     return [
+        f"Rows by their names in params.yaml, with the scored rung: {'; '.join(names)}.",
         f"Every model learns from the {images:,} training images, without labels.",
         "Test labels choose nothing: no stopping, checkpoint, seed or setting of a row is picked by them. Training "
         "labels name the clusters (ACC) and teach the judge of samples, after training.",

@@ -34,7 +34,7 @@ def _report(params: Params, scores: pd.DataFrame, answer: int, rung: int) -> str
         f"Mean ± standard deviation (ddof = 1), {named_seeds(params.probe.seeds)} of the VLAE. Measured on "
         f"{params.data.holdout:,} images of the training split, fitted on at most {params.evaluation.fit_limit:,} of "
         f"the others: {params.evaluation.neighbours} nearest codes, {params.probe.K} components. Chance: "
-        f"{scores['chance'].mean():.3f}. How: docs/reports.md."
+        f"{scores['chance'].mean():.3f}. How: [docs/reports.md](../../docs/reports.md)."
     )
     parts = [
         "# Probe: which rung carries digit identity?",

@@ -16,7 +16,7 @@ from vlac.methods.base import Method
 from vlac.params.schema import Params
 from vlac.reporting.bars import draw_bars
 from vlac.reporting.comparisons import differences_of_rows, rungs_against_factors
-from vlac.reporting.markdown import aligned, mean_std, named_seeds, page, paragraph
+from vlac.reporting.markdown import COLUMNS, aligned, mean_std, named_seeds, page, paragraph
 from vlac.reporting.notes import notes
 from vlac.reporting.published import TABLE_1
 from vlac.tables import read_csv, write_csv
@@ -51,7 +51,7 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
         f"experiment: **{params.experiment}** · vlac **{__version__}**",
         paragraph(_comparability(params, files)),
         aligned(*table),
-        paragraph(f"Mean ± standard deviation (ddof = 1), {named_seeds(params.seeds)}. The columns: docs/reports.md."),
+        paragraph(f"Mean ± standard deviation (ddof = 1), {named_seeds(params.seeds)}. {COLUMNS}"),
         # Not the further clusterings: they share seeds with their method's row, and are no independent samples.
         *differences_of_rows(
             {r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None},

@@ -9,7 +9,7 @@ import pandas as pd
 from vlac import __version__
 from vlac.evaluation.probing import MEASURES, OF_CLUSTERS
 from vlac.files import write_text
-from vlac.reporting.markdown import aligned, bullet, mean_std, named_seeds, number, paragraph
+from vlac.reporting.markdown import COLUMNS, aligned, bullet, mean_std, named_seeds, number, paragraph
 from vlac.search.params import Search, Trial, search_jobs
 from vlac.tables import read_csv, write_csv
 from vlac.workflow.jobs import Job
@@ -76,7 +76,7 @@ def _report(search: Search, scores: pd.DataFrame, main: pd.DataFrame, chosen: st
         paragraph(search.rule.text),
         "## Trials",
         _table(main, ["trial"], chosen),
-        paragraph(f"{spread} Chance: {number(main['chance'].mean())}. The columns: docs/reports.md."),
+        paragraph(f"{spread} Chance: {number(main['chance'].mean())}. {COLUMNS}"),
         "## Every rung",
         _table(scores[scores["failed_in_epoch"] == 0], ["trial", "rung"], chosen),
         "## What was expected",

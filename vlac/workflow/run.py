@@ -65,10 +65,9 @@ def _log_to(path: Path) -> Iterator[None]:
     No result depends on the log: where it cannot be written, a warning says so, and the job goes on.
     """
     handler: logging.Handler = logging.NullHandler()
-    logging.raiseExceptions = False  # of a full disk
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(path, mode="w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         _warn(path, error)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -88,6 +87,14 @@ def _log_to(path: Path) -> Iterator[None]:
             handler.close()  # tries once more to write what it could not
         except OSError as error:
             _warn(path, error)
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that goes on when it cannot be written; logging itself would show a traceback for each record."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def _warn(path: Path, error: OSError) -> None:
