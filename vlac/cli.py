@@ -171,12 +171,12 @@ def _run_stage(options: argparse.Namespace) -> None:
 
 
 def _cluster(options: argparse.Namespace) -> None:
+    from vlac.estimator import K
     from vlac.folder.cluster import cluster
 
     labels = options.labels == "subfolders"
     settings = options.minutes, options.seed, options.threads, labels, options.force, options.method
-    K = options.K or ((1, 1, 50, 5) if options.method == "vlac_plus" else (1, 5, 50, 1))
-    cluster(options.folder, options.out, K, *settings)
+    cluster(options.folder, options.out, options.K or K[options.method], *settings)
 
 
 def _assign(options: argparse.Namespace) -> None:

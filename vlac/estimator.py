@@ -37,8 +37,9 @@ BATCH = 5000
 WEIGHTS = Path(__file__).parent / "weights"
 """Trained models that come with vlac."""
 
+K = {"vlac": (1, 5, 50, 1), "vlac_plus": (1, 1, 50, 5)}
 Z = {"vlac": (2, 2, 22, 2), "vlac_plus": (2, 2, 64, 3)}
-"""The methods, and the sizes of their z_l by rung: those of presets/digits.yaml and presets/svhn_small.yaml."""
+"""By method, clusters and sizes of z_l by rung: those of presets/digits.yaml and presets/svhn_small.yaml."""
 
 UNUSED = {
     "experiment": "estimator",
@@ -86,7 +87,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        K: tuple[int, ...] = (1, 5, 50, 1),
+        K: tuple[int, ...] = K["vlac"],
         z: tuple[int, ...] | None = None,
         epochs: int = 12,
         batch: int = 64,
