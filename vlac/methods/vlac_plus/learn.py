@@ -37,6 +37,9 @@ VARIATION = Variation(shift=3.0, turn=0.2, stretch=0.15, colour=0.2, noise=0.1)
 SMOOTHING = 0.1
 """Probability that a student's target gives to all clusters alike."""
 
+CERTAIN = 14.0
+"""Nats between the log-probability of an image's cluster and that of any other: one in a million."""
+
 NEIGHBOURS = 20
 """Nearest neighbours among a student's features that name an image's cluster for the next one."""
 
@@ -113,8 +116,13 @@ class GuideTrainer:
                 self.students.append(self._learn_student(name, self.K))
 
     def log_q(self) -> Tensor:
-        """Return what the last student says of the training images: log q(y given x), float (N, K)."""
-        return torch.cat([self.students[-1].look(x)[0] for x in self._inputs(self.images)])
+        """Return log q(y given x) of the training images, float (N, K): all but certain of the last student's cluster.
+
+        The student's own probabilities have learnt `SMOOTHING`: by them a component would owe as much of its shape to
+        images of other clusters, and its samples would be pale.
+        """
+        y = torch.cat([self.students[-1].look(x)[0].argmax(1) for x in self._inputs(self.images)])
+        return F.log_softmax(CERTAIN * F.one_hot(y, self.K).float(), 1)
 
     @cached_property
     def pairs(self) -> Pairs:
