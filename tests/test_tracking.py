@@ -13,18 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 import yaml
 from mlflow import MlflowClient
+from tiny import tiny_images, tiny_job, tiny_method
 from view_dump import dump
 
 from vlac import cli, tracking
 from vlac.errors import VlacError
 from vlac.files import sha256, write_text
+from vlac.models.load import save_method
 from vlac.params.load import load_params
 from vlac.search.params import TRIAL
 from vlac.tables import write_csv
-from vlac.tracking import live, store
+from vlac.tracking import live, models, store
 from vlac.workflow.depends import hash_of_code, params_hash
 from vlac.workflow.jobs import STAGES, Job, jobs
 from vlac.workflow.lock import single_stage
@@ -351,3 +354,21 @@ def test_processes_that_start_at_once_share_a_fresh_store(folder: Path) -> None:
     with SPAWN.Pool(2) as pool:
         assert not any(pool.starmap(train_in, [(folder, seed) for seed in range(2)], chunksize=1))
     assert [len(run["points"]["train/elbo"]) for run in dump(folder).values()] == [2] * 2
+
+
+def test_a_logged_model_clusters_as_the_file_does(folder: Path) -> None:
+    method = tiny_method("gmdgm")
+    images = tiny_images(40)
+    method.fit(images, 0, tiny_job(folder / "0.pt"))
+    finish(JOB)
+    save_method(JOB.output("model.pt"), method)
+    rebuild()
+    every = [(job, load_params()) for job in jobs(load_params())]
+    assert models.log_models(every) == "1 runs got their model."
+    assert models.log_models(every) == "0 runs got their model."
+    (run,) = runs()
+    mlflow.set_tracking_uri(store.open_store().client.tracking_uri)
+    loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    y = method.encode(images).y[3]
+    assert (loaded.predict(images) == y).all()
+    assert (loaded.predict(images, params={"rung": 3}) == y).all()

@@ -43,7 +43,7 @@ run one stage by hand:
   trial, search            a stage of search.yaml                   vlac trial --model wider --seed 0
 
 keep the views up to date:
-  track                    rebuild the MLflow view from the files
+  track                    rebuild the MLflow view from the files     vlac track --models
   requests                 write what DVC compares to find changed code and parameters
 """
 
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--force", action="store_true", help="overwrite what is there")
     add("plan", _plan)
     add("requests", lambda options: write_requests(load_params()))
-    add("track", _track)
+    add("track", _track).add_argument("--models", action="store_true", help="log the trained models, too")
     working = add("work", _work)
     working.add_argument("--minutes", type=float, help="stop after so long; the same command resumes")
     working.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
@@ -202,6 +202,10 @@ def _track(options: argparse.Namespace) -> None:
             print(tracking.rebuild(list(_asked(True))))
         except VlacError as error:
             print(f"The search is left out: {error}")
+    if options.models:
+        from vlac.tracking.models import log_models
+
+        print(log_models(_asked(False)))
 
 
 def _work(options: argparse.Namespace) -> int:
