@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from vlac.params.load import load_params
-from vlac.workflow.jobs import STAGES, Job, jobs
+from vlac.workflow.jobs import Job, jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDINGS = ("scancel", "scancel", "scontrol requeue")
@@ -73,7 +73,8 @@ def clone(options: argparse.Namespace, name: str) -> Path:
 def through_slurm(folder: Path) -> tuple[int, list[Job], Queue]:
     """Run the workflow by Slurm, and end trainings on the way; return Snakemake's status, those and the queue."""
     command = ["snakemake", "--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5", "all"]
-    waiting = list(zip(jobs(load_params(folder / "params.yaml"), STAGES["train"]), ENDINGS, strict=False))
+    trainings = [job for job in jobs(load_params(folder / "params.yaml")) if job.stage.name == "train"]
+    waiting = list(zip(trainings, ENDINGS, strict=False))
     ended: list[Job] = []
     seen: Queue = {}
     with (folder.parent / "snakemake.log").open("w") as log:
