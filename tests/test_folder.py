@@ -219,7 +219,9 @@ def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytes
     assert "sch\\udcf6n.png" in (tmp_path / "out/index.html").read_text()
 
 
-def test_a_rung_of_one_cluster_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rung_of_one_cluster_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     alike = np.zeros((40, 32, 32, 3), dtype=np.uint8)
     monkeypatch.setattr(module, "read", lambda at: Pictures([f"{index}.png" for index in range(40)], alike, {}))
     module.cluster(tmp_path, tmp_path / "out", [1, 1, 4, 1], minutes=0.01)
