@@ -105,8 +105,6 @@ def test_k_means_is_that_of_scikit_learn(features):
     np.testing.assert_array_equal(method.encode(IMAGES).y[1], truth.labels_)
     with pytest.raises(ValueError, match="cannot reshape"):
         method.load_state({"centres": torch.zeros(4, method.centres.shape[1])})
-    with pytest.raises(VlacError, match="K is 3, but there are only 2 training images"):
-        method.fit(IMAGES[:2], 0, tiny_job("unused"))
 
 
 def test_a_gmm_answers_by_bayes_rule_of_its_gaussians():

@@ -74,6 +74,10 @@ def rebuild() -> str:
     return tracking.rebuild((job, load_params()) for job in jobs(load_params()))
 
 
+def logged() -> str:
+    return models.log_models((job, load_params()) for job in jobs(load_params()))
+
+
 def done(shown: int, changed: int) -> str:
     return f"MLflow shows {shown} finished trainings; {changed} were missing or differed."
 
@@ -362,13 +366,28 @@ def test_a_logged_model_clusters_as_the_file_does(folder: Path) -> None:
     method.fit(images, 0, tiny_job(folder / "0.pt"))
     finish(JOB)
     save_method(JOB.output("model.pt"), method)
+    made = Origin(params_hash(JOB, load_params()), hash_of_code(JOB, load_params()), {})
+    write_manifest(JOB, made)
     rebuild()
-    every = [(job, load_params()) for job in jobs(load_params())]
-    assert models.log_models(every) == "1 runs got their model."
-    assert models.log_models(every) == "0 runs got their model."
+    assert logged() == "Models logged: 1."
+    assert logged() == "Models logged: 0."
     (run,) = runs()
     mlflow.set_tracking_uri(store.open_store().client.tracking_uri)
     loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     y = method.encode(images).y[3]
     assert (loaded.predict(images) == y).all()
     assert (loaded.predict(images, params={"rung": 3}) == y).all()
+    with pytest.raises(ValueError, match="Rung 2 has no clusters; those that have: 3"):
+        loaded.predict(images, params={"rung": 2})
+
+
+def test_a_damaged_model_is_left_out_until_it_is_mended(folder: Path) -> None:
+    finish(JOB)
+    weights, before = JOB.output("model.pt"), JOB.output("model.pt").read_bytes()
+    rebuild()
+    weights.write_bytes(before[:5])
+    assert logged().startswith("Models logged: 0.\nLeft out: results/tiny/train/gmdgm/0/model.pt has changed")
+    weights.unlink()
+    assert "has changed" in logged()
+    weights.write_bytes(before)
+    assert logged() == "Models logged: 1."

@@ -197,7 +197,7 @@ def _track(options: argparse.Namespace) -> None:
     from vlac import tracking
 
     print(tracking.rebuild(_asked(False)))
-    if os.path.exists("search.yaml"):
+    if os.path.exists("results/search"):
         try:
             print(tracking.rebuild(list(_asked(True))))
         except VlacError as error:

@@ -104,10 +104,10 @@ def cluster(
     report |= {"settings": model.get_params(), "elbo": model.history_[-1]["elbo"]}
     report |= {"minutes": round((time.monotonic() - began) / 60, 2)}
     codes = model.method_.encode(pictures.images)
-    report["clusters_in_use"] = {str(rung): metrics.clusters_in_use(y) for rung, y in codes.y.items()}
-    for rung, in_use in report["clusters_in_use"].items():
-        if in_use == 1:
-            log.warning("Rung %s has all pictures in one cluster: train longer, or give it another --K.", rung)
+    in_use = {str(rung): metrics.clusters_in_use(y) for rung, y in codes.y.items()}
+    for rung in [rung for rung, clusters in in_use.items() if clusters == 1]:
+        log.warning("Rung %s has all pictures in one cluster: train longer, or give it another --K.", rung)
+    report["clusters_in_use"] = in_use
     if labels:
         report["scores"] = _scores(classes, codes, model.method_.K)
     model.save(out / "model.pt")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.errors import VlacError
 from vlac.features import DESCRIPTION, SIZE, Sees, compute
 from vlac.methods import base
 from vlac.models.flat import FeatureMethod
@@ -34,8 +33,6 @@ class Method(FeatureMethod):
         """Fit the centres by Lloyd's algorithm, from one k-means++ start."""
         from sklearn.cluster import KMeans
 
-        if len(images) < self.settings.K:
-            raise VlacError(f"K is {self.settings.K}, but there are only {len(images)} training images.", "Lower it.")
         features = compute(images, self.settings.features)
         self.centres = KMeans(self.settings.K, n_init=1, random_state=seed).fit(features).cluster_centers_
         return []

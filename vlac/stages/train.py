@@ -38,9 +38,11 @@ def learn(
 ) -> list[base.Row]:
     """Fit a method before the eyes of `view`, and return its rows; `told` gets each as soon as its epoch is done.
 
-    Raises what the method raises.
+    Raises VlacError if there are more clusters than images, and what the method raises.
     """
     assert job.seed is not None
+    if (K := max(method.K.values(), default=0)) > len(images):
+        raise VlacError(f"K of {job.model} is {K}, but there are only {len(images)} training images.", "Lower it.")
 
     def resumed(rows: list[base.Row]) -> None:
         if rows:

@@ -148,11 +148,16 @@ def _scores(job: Job, made: Manifest) -> dict[str, Any]:
     return values
 
 
-def _rows(job: Job, name: str, made: Manifest) -> list[dict[str, Any]]:
+def intact(job: Job, name: str, made: Manifest) -> Path:
+    """Return a job's output; raise VlacError if it is not the file that the job made."""
     path = job.output(name)
-    if sha256(path) != made.outputs.get(path.as_posix()):
+    if not path.exists() or sha256(path) != made.outputs.get(path.as_posix()):
         raise VlacError(f"{path} has changed since {job} made it.", f"Run `{job.command}` again.")
-    return read_csv(path).to_dict("records")
+    return path
+
+
+def _rows(job: Job, name: str, made: Manifest) -> list[dict[str, Any]]:
+    return list(read_csv(intact(job, name, made)).to_dict("records"))
 
 
 def _points(values: Mapping[str, Any], step: int) -> Points:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from vlac.errors import VlacError
 from vlac.tracking.content import KEY, LOG, MANIFEST, MODEL, Content, Points, all_seeds, content, epoch_points, finished
-from vlac.tracking.store import PATIENCE, Store, open_store, why
+from vlac.tracking.store import LOCK, PATIENCE, Store, open_store, why
 from vlac.workflow.jobs import Job
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def rebuild(every: Iterable[tuple[Job, Any]]) -> str:
     changed, left_out = 0, ""
     try:
         store = open_store(any(job.stage.over == "trials" for job, _ in trainings))
-        with FileLock("logs/tracking.lock", timeout=PATIENCE):  # two jobs may end at the same time
+        with FileLock(LOCK, timeout=PATIENCE):
             runs = defaultdict(list)
             for run in store.runs():
                 if run.info.status == "RUNNING" and not _is_at_work(run):

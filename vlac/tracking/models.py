@@ -1,22 +1,32 @@
 """Trained models in MLflow: `mlflow.pyfunc.load_model("runs:/RUN/model").predict(images)` returns clusters."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 
-from vlac import __version__
+from vlac.data.split import IMAGE_SHAPE
+from vlac.errors import VlacError
 from vlac.estimator import VLAC, as_images
 from vlac.methods.base import Method
 from vlac.models.load import load_method
-from vlac.tracking.content import KEY, finished
-from vlac.tracking.store import open_store
+from vlac.tracking.content import KEY, Content, finished, intact
+from vlac.tracking.store import LOCK, PATIENCE, Store, open_store, why
 from vlac.workflow.jobs import Job
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 NAME = "model"
 """The folder of a run's artifacts that holds its model."""
+
+
+LOGGED = "vlac.logged"
+"""Tag of a run: the hash of the weights that its model has."""
 
 
 class Clusters:
@@ -26,8 +36,11 @@ class Clusters:
         self.method = method
 
     def predict(self, images: Any, params: dict[str, Any] | None = None) -> np.ndarray:
-        """Return the cluster of each image; of another rung with `params={"rung": 2}`."""
-        y: np.ndarray = self.method.encode(as_images(images)).y[(params or {}).get("rung") or self.method.main_rung]
+        """Return the cluster of each image; of another rung with `params={"rung": 2}`. Raises ValueError for others."""
+        rung, K = (params or {}).get("rung") or self.method.main_rung, self.method.K
+        if rung not in K:
+            raise ValueError(f"Rung {rung} has no clusters; those that have: {', '.join(map(str, sorted(K)))}.")
+        y: np.ndarray = self.method.encode(as_images(images)).y[rung]
         return y
 
 
@@ -37,33 +50,44 @@ def _load_pyfunc(path: str) -> Clusters:
 
 
 def log_models(every: Iterable[tuple[Job, Any]]) -> str:
-    """Give every run of a finished training, which `rebuild` has made, its model where it has none, and say how many.
+    """Give the runs of finished trainings, which `rebuild` has made, their models, and say how many were missing.
 
-    Raises what `open_store` raises.
+    The probe's VLAE has no clusters, and none is logged. Raises VlacError if the store cannot be used.
     """
-    store = open_store()
+    logged, left_out = 0, ""
+    try:
+        store = open_store()
+        with FileLock(LOCK, timeout=PATIENCE):
+            for job, params in every:
+                try:
+                    if job.stage.name == "train" and (made := finished(job, params)):
+                        logged += sum(_log(store, run, made) for run in store.runs(made.tags[KEY]))
+                except VlacError as error:
+                    left_out += f"\nLeft out: {error}"
+    except Exception as error:
+        cause = why(error)
+        raise VlacError(f"The models are not logged: {cause.message}", cause.hint) from error
+    return f"Models logged: {logged}.{left_out}"
+
+
+def _log(store: Store, run: "Run", made: Content) -> bool:
+    """Give a run the model of its training, if it has none or another; return whether it had to."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
-    images = TensorSpec(np.dtype(np.uint8), (-1, 32, 32, 3))
-    clusters = TensorSpec(np.dtype(np.int64), (-1,))
-    rung = ParamSpec("rung", "long", 0)
-    signature = ModelSignature(Schema([images]), Schema([clusters]), ParamSchema([rung]))
-    logged = 0
-    for job, params in every:
-        made = finished(job, params) if job.stage.name == "train" else None
-        for run in store.runs(made.tags[KEY]) if made else ():
-            if store.client.list_artifacts(run.info.run_id, NAME):
-                continue
-            with TemporaryDirectory() as folder:
-                mlflow.pyfunc.save_model(
-                    f"{folder}/{NAME}",
-                    loader_module=__name__,
-                    data_path=str(job.output("model.pt")),
-                    signature=signature,
-                    pip_requirements=[f"vlac=={__version__}"],
-                )
-                store.client.log_artifacts(run.info.run_id, f"{folder}/{NAME}", NAME)
-            logged += 1
-    return f"{logged} runs got their model."
+    weights = intact(made.job, "model.pt", made.made[made.job])
+    key = made.made[made.job].outputs[weights.as_posix()]
+    if run.data.tags.get(LOGGED) == key:
+        return False
+    images, clusters = TensorSpec(np.dtype(np.uint8), (-1, *IMAGE_SHAPE)), TensorSpec(np.dtype(np.int64), (-1,))
+    signature = ModelSignature(Schema([images]), Schema([clusters]), ParamSchema([ParamSpec("rung", "long", 0)]))
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no example to test the signature by
+        path = f"{folder}/{NAME}"
+        # No requirements: vlac is on no package index.
+        settings: dict[str, Any] = {"signature": signature, "pip_requirements": []}
+        mlflow.pyfunc.save_model(path, loader_module=__name__, data_path=str(weights), **settings)
+        store.client.log_artifacts(run.info.run_id, path, NAME)
+    store.client.set_tag(run.info.run_id, LOGGED, key)  # last, so that half of a model is logged again
+    return True

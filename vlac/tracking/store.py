@@ -35,6 +35,7 @@ SETTINGS = {
 }
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens on the list of runs, and not on chats
 PATIENCE = 120  # seconds that a process waits for the others before it goes on without the view
+LOCK = "logs/tracking.lock"  # held by whoever compares runs with files: two jobs may end at the same time
 BUSY = 10  # seconds that it waits for another program to let go of the sqlite file
 REBUILD = "Run `mv mlflow.db mlflow.db.old`: `python -m vlac track` then rebuilds it from the results."
 

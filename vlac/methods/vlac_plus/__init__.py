@@ -211,7 +211,8 @@ class Method(vlac.Method):
             f"by the network before, where its mean probability is at least {students.agreement:g}; no labels."
             + (joined if students.clusters > K else "")
             + " The last one says q(y given x) of "
-            "the scored rung, whatever is said above of other rungs; its components start from these clusters, and its "
+            "the scored rung, whatever is said above of other rungs, and its cluster of a training image is taken for "
+            "certain; the components start from these clusters, and its "
             "q(z given x, y) depends on y. Further rows score the features of the first network under k-means (fitted "
             "on some of the training images) and its clusters."
         )
