@@ -11,11 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from vlac.errors import VlacError
 from vlac.tracking.content import KEY, LOG, MANIFEST, MODEL, Content, Points, all_seeds, content, epoch_points, finished
-from vlac.tracking.store import LOCK, PATIENCE, Store, open_store, why
+from vlac.tracking.store import Store, held_store, open_store, why
 from vlac.workflow.jobs import Job
 
 if TYPE_CHECKING:
@@ -99,25 +97,21 @@ def rebuild(every: Iterable[tuple[Job, Any]]) -> str:
     trainings = [(job, params) for job, params in every if job.stage.trains]
     shown: list[Content] = []
     changed, left_out = 0, ""
-    try:
-        store = open_store(any(job.stage.over == "trials" for job, _ in trainings))
-        with FileLock(LOCK, timeout=PATIENCE):
-            runs = defaultdict(list)
-            for run in store.runs():
-                if run.info.status == "RUNNING" and not _is_at_work(run):
-                    store.client.set_terminated(run.info.run_id, "KILLED")
-                runs[run.data.tags[KEY]].append(run)
-            for job, params in trainings:
-                try:
-                    if made := finished(job, params):
-                        changed += _show(store, made, runs[made.tags[KEY]])
-                        shown.append(made)
-                except VlacError as error:
-                    left_out += f"\nLeft out: {error}"
-            _gather_seeds(store, shown)
-    except Exception as error:
-        cause = why(error)
-        raise VlacError(f"The view cannot be rebuilt: {cause.message}", cause.hint) from error
+    searches = any(job.stage.over == "trials" for job, _ in trainings)
+    with held_store("The view cannot be rebuilt", searches) as store:
+        runs = defaultdict(list)
+        for run in store.runs():
+            if run.info.status == "RUNNING" and not _is_at_work(run):
+                store.client.set_terminated(run.info.run_id, "KILLED")
+            runs[run.data.tags[KEY]].append(run)
+        for job, params in trainings:
+            try:
+                if made := finished(job, params):
+                    changed += _show(store, made, runs[made.tags[KEY]])
+                    shown.append(made)
+            except VlacError as error:
+                left_out += f"\nLeft out: {error}"
+        _gather_seeds(store, shown)
     return f"MLflow shows {len(shown)} finished trainings; {changed} were missing or differed.{left_out}"
 
 

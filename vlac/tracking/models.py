@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
@@ -15,7 +14,7 @@ from vlac.estimator import VLAC, as_images
 from vlac.methods.base import Method
 from vlac.models.load import load_method
 from vlac.tracking.content import KEY, Content, finished, intact
-from vlac.tracking.store import LOCK, PATIENCE, Store, open_store, why
+from vlac.tracking.store import Store, held_store
 from vlac.workflow.jobs import Job
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 NAME = "model"
 """The folder of a run's artifacts that holds its model."""
-
 
 LOGGED = "vlac.logged"
 """Tag of a run: the hash of the weights that its model has."""
@@ -55,18 +53,13 @@ def log_models(every: Iterable[tuple[Job, Any]]) -> str:
     The probe's VLAE has no clusters, and none is logged. Raises VlacError if the store cannot be used.
     """
     logged, left_out = 0, ""
-    try:
-        store = open_store()
-        with FileLock(LOCK, timeout=PATIENCE):
-            for job, params in every:
-                try:
-                    if job.stage.name == "train" and (made := finished(job, params)):
-                        logged += sum(_log(store, run, made) for run in store.runs(made.tags[KEY]))
-                except VlacError as error:
-                    left_out += f"\nLeft out: {error}"
-    except Exception as error:
-        cause = why(error)
-        raise VlacError(f"The models are not logged: {cause.message}", cause.hint) from error
+    with held_store("The models are not logged") as store:
+        for job, params in every:
+            try:
+                if job.stage.name == "train" and (made := finished(job, params)):
+                    logged += sum(_log(store, run, made) for run in store.runs(made.tags[KEY]))
+            except VlacError as error:
+                left_out += f"\nLeft out: {error}"
     return f"Models logged: {logged}.{left_out}"
 
 

@@ -8,7 +8,8 @@ import os
 import re
 import secrets
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
@@ -35,7 +36,6 @@ SETTINGS = {
 }
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens on the list of runs, and not on chats
 PATIENCE = 120  # seconds that a process waits for the others before it goes on without the view
-LOCK = "logs/tracking.lock"  # held by whoever compares runs with files: two jobs may end at the same time
 BUSY = 10  # seconds that it waits for another program to let go of the sqlite file
 REBUILD = "Run `mv mlflow.db mlflow.db.old`: `python -m vlac track` then rebuilds it from the results."
 
@@ -99,6 +99,21 @@ def open_store(searches: bool = False) -> Store:
         if uri and not checkout.exists():
             write_text(checkout, f"{secrets.token_hex(8)}\n")
         return Store(client, found.experiment_id, checkout.read_text().strip() if uri else "own")
+
+
+@contextmanager
+def held_store(what: str, searches: bool = False) -> Iterator[Store]:
+    """Open the store, and hold it alone while runs are compared with files: two jobs may end at the same time.
+
+    Raises VlacError for any error inside the `with` block; `what` begins its sentence.
+    """
+    try:
+        store = open_store(searches)
+        with FileLock("logs/tracking.lock", timeout=PATIENCE):
+            yield store
+    except Exception as error:
+        cause = why(error)
+        raise VlacError(f"{what}: {cause.message}", cause.hint) from error
 
 
 def project() -> Path:
