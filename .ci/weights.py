@@ -1,7 +1,7 @@
 """Make trained weights that vlac ships, and measure them: python .ci/weights.py PROJECT MODEL SEED NAME.
 
-PROJECT is a folder in which the pipeline has trained and scored the model. Writes vlac/weights/NAME.pt, in float16, and
-prints its ACC and that of the model in float32.
+PROJECT is a folder in which the pipeline has trained and scored the model. Writes vlac/weights/NAME.pt, as small as it
+gets, and prints its ACC and that of the model in float32.
 """
 
 import sys
@@ -14,7 +14,7 @@ from vlac.data.split import Split
 from vlac.estimator import WEIGHTS
 from vlac.evaluation.metrics import accuracy, majority_mapping
 from vlac.files import sha256
-from vlac.models.load import load_method
+from vlac.models.load import compact, load_method
 from vlac.params.load import load_params
 from vlac.tables import read_csv
 
@@ -24,9 +24,8 @@ def main() -> None:
     params = load_params(project / "params.yaml")
     at = Path(params.experiment, "{}", model, seed)
     content = read_archive(project / "results" / str(at).format("train") / "model.pt")
-    weights = content["state"]["weights"]
     content["state"].pop("pretext", None)  # of VLAC+, not needed to name clusters or to draw
-    content["state"]["weights"] = {key: w.half() if w.is_floating_point() else w for key, w in weights.items()}
+    content["state"]["weights"] = {key: compact(weight) for key, weight in content["state"]["weights"].items()}
     path = WEIGHTS / f"{name}.pt"
     write_archive(path, content)
 

@@ -1,6 +1,8 @@
 """A folder of pictures: every kind that can be read, what cannot be is named, and clusters, table, model and page."""
 
+import base64
 import csv
+import io
 import json
 import os
 import re
@@ -113,7 +115,8 @@ def made(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.
     command = ["cluster", str(folder), "--out", str(out), "--K", "1", "2", "4", "1", "--minutes", "0.01"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LEAST_UPDATES", {request.param: 0})
-        assert main([*command, "--labels", "subfolders", "--method", request.param]) == 0
+        size = {"vlac": "32", "vlac_plus": "64"}[request.param]
+        assert main([*command, "--labels", "subfolders", "--method", request.param, "--size", size]) == 0
     return out
 
 
@@ -135,6 +138,8 @@ def test_a_folder_gives_table_model_report_and_page(made: Path, folder: Path) ->
     assert len(report["broken"]) == 1
     assert report["scores"]["rung 3"].keys() == {"acc", "nmi", "ari"}
     data = json.loads(re.search(r'id="data">(.*?)</script>', (made / "index.html").read_text(), re.DOTALL)[1])
+    sheet = Image.open(io.BytesIO(base64.b64decode(data["pictures"]["url"].partition(",")[2])))
+    assert sheet.size == (64 * data["side"], data["side"])
     assert [rung["rung"] for rung in data["rungs"]] == [3, 2]
     for rung, name in zip(data["rungs"], ("cluster_3", "cluster_2"), strict=True):
         shown = dict(zip(data["names"], rung["y"], strict=True))
@@ -184,7 +189,8 @@ def test_wrong_arrays_are_named(tmp_path: Path) -> None:
 def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
     model = module.VLAC.load(made / "model.pt")
     name = "</script><script>alert(1)</script>.png"
-    pictures = Pictures([name, "b.png"], tiny_images(2), {})
+    larger = model.method_.model.spec.side // 32
+    pictures = Pictures([name, "b.png"], tiny_images(2).repeat(larger, 1).repeat(larger, 2), {})
     text = page(model, pictures, model.method_.encode(pictures.images), 0)
     assert text.count("<script") == 2  # the data, and the page's own
     assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])["names"].count(name) == 1
@@ -213,7 +219,7 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
 def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode(b"sch\xf6n.png")
     pictures = Pictures([name, *(f"{index}.png" for index in range(59))], tiny_images(60), {})
-    monkeypatch.setattr(module, "read", lambda at: pictures)
+    monkeypatch.setattr(module, "read", lambda at, size: pictures)
     module.cluster(folder, tmp_path / "out", [1, 2, 4, 1], minutes=0.01)
     assert b"\nsch\xf6n.png," in (tmp_path / "out/clusters.csv").read_bytes()
     assert "sch\\udcf6n.png" in (tmp_path / "out/index.html").read_text()
@@ -223,7 +229,7 @@ def test_a_rung_of_one_cluster_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     alike = np.zeros((40, 32, 32, 3), dtype=np.uint8)
-    monkeypatch.setattr(module, "read", lambda at: Pictures([f"{index}.png" for index in range(40)], alike, {}))
+    monkeypatch.setattr(module, "read", lambda at, size: Pictures([f"{index}.png" for index in range(40)], alike, {}))
     module.cluster(tmp_path, tmp_path / "out", [1, 1, 4, 1], minutes=0.01)
     assert "Rung 3 has all pictures in one cluster" in caplog.text
 

@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     K = "clusters by rung, default 1 5 50 1, of vlac_plus 1 1 50 5"
     clustering.add_argument("--K", type=int, nargs=4, metavar="K_l", help=K)
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
+    clustering.add_argument("--size", type=int, choices=[32, 64], default=32, help="pixels a side, default 32")
     clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac", help="default vlac")
     clustering.add_argument("--seed", type=int, default=0, help="of everything, default 0")
     clustering.add_argument("--threads", type=int, default=1, help="of the CPU, default 1")
@@ -175,7 +176,7 @@ def _cluster(options: argparse.Namespace) -> None:
     from vlac.folder.cluster import cluster
 
     labels = options.labels == "subfolders"
-    settings = options.minutes, options.seed, options.threads, labels, options.force, options.method
+    settings = options.minutes, options.seed, options.threads, labels, options.force, options.method, options.size
     cluster(options.folder, options.out, options.K or K[options.method], *settings)
 
 

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vlac import __version__
-from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
 from vlac.methods import kinds
 from vlac.methods import vlac as of_ladder
@@ -29,6 +28,9 @@ Images = NDArray[np.uint8] | torch.Tensor
 
 FADE = 15
 """An entering rung and its KL terms grow from 0 over one part in so many of all updates."""
+
+SIDES = 32, 64
+"""Height and width that images may have."""
 
 BATCH = 5000
 """Images that are turned into codes at a time, whose results alone are kept."""
@@ -107,7 +109,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.device, self.threads, self.random_state, self.method = device, threads, random_state, method
 
     def fit(self, images: Images, y: object = None, checkpoint: str | Path | None = None) -> VLAC:
-        """Train on images, uint8 (N, 32, 32, 3), numpy or torch; `y` is ignored.
+        """Train on images, uint8 (N, 32, 32, 3) or (N, 64, 64, 3), numpy or torch; `y` is ignored.
 
         Args:
             images: what is clustered.
@@ -118,7 +120,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: the images are of another shape or type.
             VlacError: a setting is out of range, or the training diverged.
         """
-        seen = as_images(images)
+        seen = as_images(images, *SIDES)
         if not 0 <= self.random_state < 2**32:
             raise VlacError(f"random_state is {self.random_state}.", "Give a number from 0 to 2^32 - 1.")
         if self.method not in Z:
@@ -158,7 +160,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def sample(
         self, n: int = 1, rung: int | None = None, component: int | None = None, random_state: int = 0
     ) -> NDArray[np.uint8]:
-        """Return images that the model draws, uint8 (n, 32, 32, 3).
+        """Return images that the model draws, uint8 (n, H, H, 3).
 
         Args:
             n: how many.
@@ -248,7 +250,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _codes(self, images: Images) -> Any:
         check_is_fitted(self, "method_")
-        seen = as_images(images)
+        seen = as_images(images, self.method_.model.spec.side)
         for start in range(0, len(seen), BATCH):
             codes: Codes = self.method_.encode(seen[start : start + BATCH])
             yield codes
@@ -261,9 +263,11 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.main_rung_ if rung is None else rung
 
 
-def as_images(images: Images) -> NDArray[np.uint8]:
-    """Return images as uint8 (N, 32, 32, 3); raise ValueError if they are of another shape or type, or none."""
+def as_images(images: Images, *sides: int) -> NDArray[np.uint8]:
+    """Return images as uint8 (N, H, H, 3), H one of `sides`; raise ValueError if they are none of that kind."""
     array = images.numpy(force=True) if isinstance(images, torch.Tensor) else np.asarray(images)
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != IMAGE_SHAPE or not len(array):
-        raise ValueError(f"Images must be uint8 (N, 32, 32, 3); these are {array.dtype} {array.shape}.")
+    shapes = [(side, side, 3) for side in sides]
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] not in shapes or not len(array):
+        wanted = " or ".join(f"(N, {side}, {side}, 3)" for side in sides)
+        raise ValueError(f"Images must be uint8 {wanted}; these are {array.dtype} {array.shape}.")
     return array

@@ -1,4 +1,4 @@
-"""Images of a .npy or .npz file, as those of a folder: the middle square of each in 32 x 32 RGB, named by its index."""
+"""Images of a .npy or .npz file, as those of a folder: the middle square of each in RGB, named by its index."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlac.data.pictures import BATCH, Pictures, files_of, fitted, joined, read_in_parts
+from vlac.data.pictures import BATCH, SIDE, Pictures, files_of, fitted, joined, read_in_parts
 from vlac.errors import VlacError
 
 SUFFIXES = (".npy", ".npz")
 
 
-def read(path: Path) -> Pictures:
-    """Return all images of a folder, or of a file of an array; raise VlacError if there are none."""
-    return joined(list(parts_of(path)), path)
+def read(path: Path, side: int = SIDE) -> Pictures:
+    """Return all images of a folder, or of a file of an array, side x side; raise VlacError if there are none."""
+    return joined(list(parts_of(path, side)), path)
 
 
-def parts_of(path: Path) -> Iterator[Pictures]:
+def parts_of(path: Path, side: int) -> Iterator[Pictures]:
     """Yield the images of a folder, or of a file of an array, some at a time; of a .npz file all are in memory.
 
     Raises:
@@ -28,10 +28,10 @@ def parts_of(path: Path) -> Iterator[Pictures]:
         array = _array(path)
         for start in range(0, len(array), BATCH):
             part = array[start : start + BATCH]
-            images = np.stack([fitted(Image.fromarray(image)) for image in part])
+            images = np.stack([fitted(Image.fromarray(image), side) for image in part])
             yield Pictures([str(index) for index in range(start, start + len(part))], images)
     else:
-        yield from read_in_parts(files_of(path), path)
+        yield from read_in_parts(files_of(path), path, side)
 
 
 def _array(path: Path) -> NDArray[np.uint8]:

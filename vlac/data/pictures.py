@@ -1,4 +1,4 @@
-"""Pictures of a folder as the ladder takes them: cropped to a square, 32 x 32, RGB. What cannot be read is named."""
+"""Pictures of a folder as squares in RGB, of 32 or 64 pixels a side. What cannot be read is named."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ class Pictures:
 
     Attributes:
         names: their files, relative to the folder.
-        images: uint8 (N, 32, 32, 3).
+        images: uint8 (N, H, H, 3).
         broken: of files that could not be read, name and reason.
     """
 
@@ -61,14 +61,14 @@ def files_of(folder: Path) -> list[Path]:
     return chosen
 
 
-def read_in_parts(files: Sequence[Path], folder: Path, size: int = BATCH) -> Iterator[Pictures]:
-    """Yield so many pictures at a time, in the order of the files; memory does not grow with their number."""
+def read_in_parts(files: Sequence[Path], folder: Path, side: int = SIDE) -> Iterator[Pictures]:
+    """Yield some pictures at a time, in the order of the files; memory does not grow with their number."""
     with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
-        for start in range(0, len(files), size):
-            part, pictures, images = files[start : start + size], Pictures(), []
+        for start in range(0, len(files), BATCH):
+            part, pictures, images = files[start : start + BATCH], Pictures(), []
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of odd, but readable files
-                tried = list(pool.map(_tried, part))
+                tried = list(pool.map(lambda path: _tried(path, side), part))
             for path, found in zip(part, tried, strict=True):
                 name = path.relative_to(folder).as_posix()
                 if isinstance(found, str):
@@ -76,7 +76,7 @@ def read_in_parts(files: Sequence[Path], folder: Path, size: int = BATCH) -> Ite
                 else:
                     pictures.names.append(name)
                     images.append(found)
-            pictures.images = np.stack(images) if images else pictures.images
+            pictures.images = np.stack(images) if images else np.empty((0, side, side, 3), np.uint8)
             yield pictures
 
 
@@ -95,8 +95,8 @@ def joined(parts: Sequence[Pictures], folder: Path) -> Pictures:
     return Pictures(names, np.concatenate([part.images for part in parts]), broken)
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Return a file's first frame, upright, its middle square in 32 x 32 RGB; transparent parts are white.
+def read_picture(path: Path, side: int = SIDE) -> NDArray[np.uint8]:
+    """Return a file's first frame, upright, its middle square in side x side RGB; transparent parts are white.
 
     Raises:
         OSError, ValueError, SyntaxError: it is no picture, or a damaged one.
@@ -104,13 +104,13 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     with Image.open(path) as picture:
         if picture.width * picture.height > MOST_PIXELS:
             raise ValueError(f"it has {picture.width} x {picture.height} pixels")
-        picture.draft("RGB", (4 * SIDE, 4 * SIDE))  # a large JPEG is decoded at a fraction of its size
-        return fitted(ImageOps.exif_transpose(picture))
+        picture.draft("RGB", (4 * side, 4 * side))  # a large JPEG is decoded at a fraction of its size
+        return fitted(ImageOps.exif_transpose(picture), side)
 
 
-def fitted(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return a picture's middle square in 32 x 32 RGB, uint8 (32, 32, 3); transparent parts are white."""
-    return np.asarray(ImageOps.fit(_rgb(picture), (SIDE, SIDE), Image.Resampling.LANCZOS))
+def fitted(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    """Return a picture's middle square in RGB, uint8 (side, side, 3); transparent parts are white."""
+    return np.asarray(ImageOps.fit(_rgb(picture), (side, side), Image.Resampling.LANCZOS))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
@@ -127,11 +127,11 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _tried(path: Path) -> NDArray[np.uint8] | str:
+def _tried(path: Path, side: int) -> NDArray[np.uint8] | str:
     if path.exists() and not path.is_file():  # such as a named pipe, which would never end
         return "it is no file"
     try:
-        return read_picture(path)
+        return read_picture(path, side)
     except UnidentifiedImageError:
         return "it is no picture"
     except Exception as error:  # a damaged picture makes Pillow raise nearly anything

@@ -51,6 +51,7 @@ def cluster(
     labels: bool = False,
     force: bool = False,
     method: str = "vlac",
+    size: int = 32,
 ) -> None:
     """Train on the pictures below `folder`, and write page, table, model, report and figures to `out`.
 
@@ -64,6 +65,7 @@ def cluster(
         labels: the pictures' folders are their classes, which score the clusters and are used for nothing else.
         force: overwrite what is in `out`.
         method: "vlac" or "vlac_plus".
+        size: height and width that pictures are resized to, 32 or 64.
 
     Raises:
         VlacError: there are too few pictures, `out` is not empty, or a setting is out of range.
@@ -75,7 +77,7 @@ def cluster(
     unfinished = out / UNFINISHED
     if not force and out.exists() and any(out.iterdir()) and not unfinished.exists():
         raise VlacError(f"{out} is not empty.", "Name another folder, or overwrite it with --force.")
-    pictures = read(folder)
+    pictures = read(folder, size)
     for name, why in list(pictures.broken.items())[:10]:
         log.warning("Left out: %s: %s.", name, why)
     if len(pictures.broken) > 10:
@@ -91,7 +93,8 @@ def cluster(
         )
 
     model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed, method=method)
-    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "pictures": count, "method": method}
+    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "method": method, "size": size}
+    asked["pictures"] = count
     before = read_json(unfinished) if unfinished.exists() else {}
     if before.get("asked") == asked:
         model.set_params(epochs=before["epochs"])  # a second measurement would give another number
@@ -100,7 +103,7 @@ def cluster(
         write_json(unfinished, {"asked": asked, "epochs": model.epochs})
     began = time.monotonic()
     model.fit(pictures.images, checkpoint=out / "checkpoint.pt")
-    report = {"vlac": __version__, "folder": str(folder), "pictures": count, "broken": pictures.broken}
+    report = {"vlac": __version__, "folder": str(folder), "pictures": count, "size": size, "broken": pictures.broken}
     report |= {"settings": model.get_params(), "elbo": model.history_[-1]["elbo"]}
     report |= {"minutes": round((time.monotonic() - began) / 60, 2)}
     codes = model.method_.encode(pictures.images)
@@ -132,7 +135,7 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
     model = VLAC.load(model_file)
     done, broken = 0, 0
     with atomic(out) as file:
-        for part in parts_of(folder):
+        for part in parts_of(folder, model.method_.model.spec.side):
             for name, why in part.broken.items():
                 log.warning("Left out: %s: %s.", name, why)
             broken += len(part.broken)

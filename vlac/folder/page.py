@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlac.data.pictures import SIDE, Pictures
+from vlac.data.pictures import Pictures
 from vlac.estimator import VLAC
 from vlac.methods.base import Codes
 
@@ -46,6 +46,7 @@ def page(model: VLAC, pictures: Pictures, codes: Codes, seed: int) -> str:
     data: dict[str, Any] = {
         "about": f"{count:,} pictures, {len(pictures.broken):,} files that could not be read. "
         f"{len(chosen):,} are on this page; clusters.csv lists all.",
+        "side": pictures.images.shape[1],
         "names": [pictures.names[index] for index in chosen],
         "pictures": _sheet(pictures.images[chosen]),
         "rungs": [_rung(model, *each, chosen, at, seed) for each in rungs],
@@ -98,9 +99,10 @@ def _plane(codes: NDArray[np.float32]) -> NDArray[np.float64]:
 def _sheet(images: NDArray[np.uint8]) -> dict[str, Any]:
     """Return images side by side as one JPEG, in lines of COLUMNS."""
     rows = -(-len(images) // COLUMNS)
-    padded = np.zeros((rows * COLUMNS, SIDE, SIDE, 3), np.uint8)
+    side = images.shape[1]
+    padded = np.zeros((rows * COLUMNS, side, side, 3), np.uint8)
     padded[: len(images)] = images
-    whole = padded.reshape(rows, COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2).reshape(rows * SIDE, COLUMNS * SIDE, 3)
+    whole = padded.reshape(rows, COLUMNS, side, side, 3).swapaxes(1, 2).reshape(rows * side, COLUMNS * side, 3)
     buffer = io.BytesIO()
     Image.fromarray(whole).save(buffer, "JPEG", quality=85)
     return {"url": f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", "columns": COLUMNS}

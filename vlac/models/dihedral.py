@@ -7,12 +7,20 @@ colour and lighting do not help.
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+SIDE = 32
 
 TRANSFORMS = 8
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Return images, float (B, 3, 32, 32), each with mean 0 and standard deviation 1 over its pixels and channels."""
+    """Return images, float (B, 3, 32, 32), each with mean 0 and standard deviation 1 over its pixels and channels.
+
+    `x`, float (B, 3, H, H), may be larger: networks that learn forms alone see 32 x 32.
+    """
+    if x.shape[-1] > SIDE:
+        x = F.avg_pool2d(x, x.shape[-1] // SIDE)
     std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
     # The small number avoids dividing by zero on flat images.
     return (x - mean) / (std + 1e-3)

@@ -1,7 +1,7 @@
 """The ladder: recognition model of Eqs. (4)-(8) and generative model of Eqs. (1)-(3), for VLAE, VLAC and GM-DGM."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Spec:
     form: str  # of the sub-networks: a key of `networks.FORMS`
     covariance: str  # of p(z_l given y_l), or "full"
     q_y: str  # how q(y_l given x) is found: "head", "responsibilities" or "distilled"
+    side: int = field(default=32, kw_only=True)  # height and width of the images: 32, or in form "strided" 64
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -122,7 +123,7 @@ class Ladder(nn.Module):
         super().__init__()
         self.spec, self.K, self.rungs = spec, spec.K, spec.rungs
         self.mixture_rungs, self.main_rung = spec.mixture_rungs, spec.main_rung
-        top, networks = max(spec.rungs), FORMS[spec.form](spec.channels, spec.hidden)
+        top, networks = max(spec.rungs), FORMS[spec.form](spec.channels, spec.hidden, spec.side)
         self.beside_trunk = networks.beside_trunk
         self.trunk, self.features, self.heads = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.priors, self.side, self.climbs = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
@@ -175,7 +176,7 @@ class Ladder(nn.Module):
         VLAE's published code, networks of form `vlae` compute h_l beside the trunk, from the trunk below rung l.
 
         Args:
-            x: float (B, 3, 32, 32) in [0, 1].
+            x: float (B, 3, H, H) in [0, 1], H the spec's side.
             temperature: of the Gumbel-softmax samples of y; None samples nothing: the most probable cluster, and the
                 mean of z.
             generator: source of the noise of y and z.
@@ -223,7 +224,7 @@ class Ladder(nn.Module):
         return Posterior(_choose(log_q, temperature, generator), log_q, mean, std, z, kl, log_pi)
 
     def decode(self, z: Mapping[int, Tensor], fade: Mapping[int, Scalar] | None = None) -> Tensor:
-        """Return the mean image, float (B, 3, 32, 32) in [0, 1], of latents z_l, float (B, d_l), Eqs. (1)-(3).
+        """Return the mean image, float (B, 3, H, H) in [0, 1], of latents z_l, float (B, d_l), Eqs. (1)-(3).
 
         `fade` as for `encode`; a rung at 0 needs no z_l.
         """
@@ -249,5 +250,5 @@ def _sample(mean: Tensor, std: Tensor, sampled: bool, generator: torch.Generator
 
 
 def to_input(images: Tensor) -> Tensor:
-    """Return uint8 images (B, 32, 32, 3) as float (B, 3, 32, 32) in [0, 1], channels last in memory."""
+    """Return uint8 images (B, H, W, 3) as float (B, 3, H, W) in [0, 1], channels last in memory."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)

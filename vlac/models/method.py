@@ -45,8 +45,8 @@ class LadderMethod(Method):
     def shape(self) -> tuple[dict[int, int], dict[int, int]]:
         """Return K_l and the size of z_l of every active rung, by rung; the sizes read `params.network`."""
 
-    def spec(self) -> Spec:
-        """Return what is to be built."""
+    def spec(self, side: int = 32) -> Spec:
+        """Return what is to be built, for images of so many pixels' height and width."""
         from vlac.models.ladder import Spec
 
         network, likelihood, mixture = self.params.network, self.params.likelihood, self.params.mixture
@@ -63,6 +63,7 @@ class LadderMethod(Method):
             form=network.form,
             covariance=mixture.covariance,
             q_y=mixture.q_y,
+            side=side,
         )
 
     def build(self, spec: dict[str, Any]) -> Ladder:
@@ -83,7 +84,7 @@ class LadderMethod(Method):
         on_device = torch.from_numpy(images).to(device.torch)
         job = self.prepare(on_device, seed, device, job)
         torch.manual_seed(seed)
-        self.model = self.build(asdict(self.spec())).to(device.torch)
+        self.model = self.build(asdict(self.spec(images.shape[1]))).to(device.torch)
         self.initialise()
         return Trainer(self.model, self.loss, on_device, self.params, seed, device, job).run()
 
@@ -131,7 +132,7 @@ class LadderMethod(Method):
         return Codes(joined(y), joined(q), joined(mean))
 
     def draw_images(self, n: int, rung: int, component: int | None, seed: int) -> np.ndarray:
-        """Return n images, uint8 (n, 32, 32, 3): one rung draws from a component, or all; the others from theirs."""
+        """Return n images, uint8 (n, H, H, 3): one rung draws from a component, or all; the others from theirs."""
         import torch
 
         from vlac.models.decoded import to_images

@@ -19,9 +19,8 @@ from vlac.files import write_bytes
 
 DPI = 110
 
-ZOOM = 2
 GAP = 2
-CELL = 32 * ZOOM + GAP
+CELL = 64 + GAP
 """Pixels from one image of a sheet to the next."""
 
 GREY = "#52606d"
@@ -76,9 +75,13 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 
 def show(figure: Figure, images: np.ndarray, x: int, y: int) -> None:
-    """Draw a grid of images, uint8 (rows, columns, 32, 32, 3), its top left corner x, y pixels from the figure's."""
+    """Draw a grid of images, uint8 (rows, columns, H, H, 3), its top left corner x, y pixels from the figure's.
+
+    H is 32, or 64, which is drawn as large.
+    """
     rows, columns = images.shape[:2]
-    zoomed = images.repeat(ZOOM, 2).repeat(ZOOM, 3)
+    zoom = (CELL - GAP) // images.shape[2]
+    zoomed = images.repeat(zoom, 2).repeat(zoom, 3)
     cells = np.pad(zoomed, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
     # figimage puts pixel on pixel; its origin is the bottom left corner.
     grid = cells.swapaxes(1, 2).reshape(rows * CELL, columns * CELL, 3)
@@ -109,7 +112,7 @@ def stacked(images: np.ndarray, columns: Iterable[np.ndarray], rows: int) -> np.
 
 
 def draw_columns(title: str, subtitle: str, blocks: list[tuple[str, np.ndarray, list[str]]], path: Path) -> None:
-    """Write a page of blocks, each (title, uint8 (rows, columns, 32, 32, 3), a label per column), broken into lines."""
+    """Write a page of blocks, each (title, uint8 (rows, columns, H, H, 3), a label per column), broken into lines."""
     line_height = LABEL + len(blocks[0][1]) * CELL
     heights = [LABEL + -(-len(labels) // PER_LINE) * line_height + SPACE for _, _, labels in blocks]
     widest = min(PER_LINE, max(len(labels) for _, _, labels in blocks))

@@ -24,7 +24,7 @@ def draw_figures(
     """Write manipulation.png, components.png and nearest.png into `folder`; equal arguments give equal bytes.
 
     `model` is in evaluation mode, on the CPU, with at least one mixture rung; `codes` are what it says of the images,
-    uint8 (N, 32, 32, 3), which are `seen`; `title` names it, and `seed` fixes the samples.
+    uint8 (N, H, H, 3), which are `seen`; `title` names it, and `seed` fixes the samples.
     """
     rung = model.main_rung
     distance = from_components(model, codes, rung)
@@ -47,7 +47,7 @@ def draw_nearest(
     path: Path,
     seen: str = "test images",
 ) -> None:
-    """Write a column of images, uint8 (N, 32, 32, 3), for each cluster in use, those of least distance on top.
+    """Write a column of images, uint8 (N, H, H, 3), for each cluster in use, those of least distance on top.
 
     `y` and `distance`, (N,), are the cluster of each and how far it is from that one's centre; `name`, `how` and
     `title` say what the clusters are, what the distance is, and which model and seed; `seen`, what images these are.
@@ -60,7 +60,7 @@ def draw_nearest(
 
 
 def draw_clusters(images: np.ndarray, y: np.ndarray, K: int, title: str, path: Path) -> None:
-    """Write a column of images, uint8 (N, 32, 32, 3), for each cluster in use, as `draw_nearest` without distances."""
+    """Write a column of images, uint8 (N, H, H, 3), for each cluster in use, as `draw_nearest` without distances."""
     draw_nearest(images, y, np.zeros(len(y)), K, "clusters", "in the order of the data set", title, path)
 
 
@@ -116,7 +116,7 @@ def _manipulation(
             z[rung] = model.prior(rung).sample(count, generator=generator)
             prior = f"$p(z_{rung})$, {model.K[rung]} components" if model.K[rung] > 1 else r"$\mathcal{N}(0, I)$"
             write(figure, f"rung {rung}:  $z_{rung} \\sim$ {prior}", x, y, fontsize=9)
-            show(figure, to_images(model.decode(z)).reshape(rows, columns, 32, 32, 3), x, y + LABEL)
+            show(figure, to_images(model.decode(z)).reshape(rows, columns, *images.shape[1:]), x, y + LABEL)
 
 
 def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path, seen: str) -> None:
@@ -132,7 +132,8 @@ def _components(model: Ladder, codes: Codes, title: str, seed: int, path: Path, 
         y = torch.from_numpy(order).expand(PER_CLUSTER, -1)
         own = prior.draw(y, noise.expand(-1, len(order), -1)).flatten(0, 1)
         z = {other: own if other == rung else value.expand(len(own), -1) for other, value in fixed.items()}
-        samples = to_images(model.decode(z)).reshape(PER_CLUSTER, len(order), 32, 32, 3)
+        drawn = to_images(model.decode(z))
+        samples = drawn.reshape(PER_CLUSTER, len(order), *drawn.shape[1:])
         name = f"rung {rung}:  $z_{rung} \\sim p(z_{rung}\\,|\\,y_{rung})$, the {model.K[rung]} components"
         blocks.append((name, samples, _shares(codes.y[rung], order)))
     subtitle = (

@@ -38,7 +38,7 @@ class Clusters:
         rung, K = (params or {}).get("rung") or self.method.main_rung, self.method.K
         if rung not in K:
             raise ValueError(f"Rung {rung} has no clusters; those that have: {', '.join(map(str, sorted(K)))}.")
-        y: np.ndarray = self.method.encode(as_images(images)).y[rung]
+        y: np.ndarray = self.method.encode(as_images(images, IMAGE_SHAPE[0])).y[rung]
         return y
 
 

@@ -108,13 +108,13 @@ class Method(vlac.Method):
         z: list[int] = self.settings.z
         return z
 
-    def spec(self) -> PlusSpec:
-        """Return what is to be built."""
+    def spec(self, side: int = 32) -> PlusSpec:
+        """Return what is to be built, for images of so many pixels' height and width."""
         from vlac.methods.vlac_plus.ladder import PlusSpec
 
         of = self.settings.pretext
         return PlusSpec(
-            **vars(super().spec()),
+            **vars(super().spec(side)),
             guide_channels=of.channels,
             guide_hidden=of.hidden,
             polarity=of.polarity,

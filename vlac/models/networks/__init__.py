@@ -1,4 +1,4 @@
-"""The sub-networks g_l and f_l for 32 x 32 RGB images, in two forms: the paper says no more than that they convolve."""
+"""The sub-networks g_l and f_l for RGB images, in two forms: the paper says no more than that they convolve."""
 
 from vlac.models.networks import strided, vlae
 

@@ -3,7 +3,7 @@
 The trunk is a chain of strided convolutions, whose outputs are the rungs' features; rung 4 adds a fully connected
 layer. The decoder grows rung 4's plane by sub-pixel convolutions to 16 x 16, where every lower rung adds planes that
 are linear in its z_l; one more sub-pixel convolution renders the image. About 4 M multiply-adds an image at 16, 32 and
-64 feature maps.
+64 feature maps. Images of 64 x 64 pass one more convolution at each end.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,15 @@ class Networks:
     beside_trunk = False
     """Whether a rung's features are computed from what the rung below leaves, not from the rung's own trunk."""
 
-    def __init__(self, channels: tuple[int, int, int], hidden: int) -> None:
-        self.channels, self.hidden = channels, hidden
+    def __init__(self, channels: tuple[int, int, int], hidden: int, side: int) -> None:
+        self.channels, self.hidden, self.large = channels, hidden, side == 64
 
     def trunk(self, rung: int) -> nn.Module:
         """Return g_l: a convolution that halves height and width, or rung 4's fully connected layer."""
         if rung == 4:
             return nn.Sequential(Flatten(), dense(self.channels[2] * 16, self.hidden))
-        return conv((3, *self.channels)[rung - 1], self.channels[rung - 1], 2)
+        step = conv((3, *self.channels)[rung - 1], self.channels[rung - 1], 2)
+        return nn.Sequential(*step, *conv(self.channels[0], self.channels[0], 2)) if self.large and rung == 1 else step
 
     def features(self, rung: int) -> tuple[nn.Module, int]:
         """Return what flattens the trunk's output at a rung to its features h_l, and their number."""
@@ -54,7 +55,7 @@ class Networks:
             else:
                 climbs[rung] = Add(z.get(rung))
                 width += PLANES * (rung in z)
-        return climbs, Render(width)
+        return climbs, nn.Sequential(Grow(width, c1), Render(c1)) if self.large else Render(width)
 
 
 class Top(nn.Module):
@@ -104,7 +105,7 @@ class Grow(nn.Module):
 
 
 class Render(nn.Module):
-    """f_0: from z~_1, float (B, C, 16, 16), to the mean image, float (B, 3, 32, 32) in [0, 1] (Eq. 3)."""
+    """f_0: from z~_1, float (B, C, H, H), to the mean image, float (B, 3, 2 H, 2 H) in [0, 1] (Eq. 3)."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()

@@ -27,7 +27,8 @@ class Networks:
     beside_trunk = True
     """Whether a rung's features are computed from what the rung below leaves, not from the rung's own trunk."""
 
-    def __init__(self, channels: tuple[int, int, int], hidden: int) -> None:
+    def __init__(self, channels: tuple[int, int, int], hidden: int, side: int) -> None:
+        assert side == 32
         self.channels, self.hidden = channels, hidden
 
     def trunk(self, rung: int) -> nn.Module:
