@@ -17,7 +17,9 @@ from vlac.cli import main
 from vlac.data.arrays import read
 from vlac.data.pictures import Pictures, read_folder, read_picture
 from vlac.errors import VlacError
+from vlac.estimator import VLAC
 from vlac.folder import cluster as module
+from vlac.folder import evidence
 from vlac.folder.page import page
 from vlac.training.epochs import Epochs
 
@@ -187,7 +189,7 @@ def test_wrong_arrays_are_named(tmp_path: Path) -> None:
 
 
 def test_a_file_s_name_is_no_part_of_the_page_s_code(made: Path) -> None:
-    model = module.VLAC.load(made / "model.pt")
+    model = VLAC.load(made / "model.pt")
     name = "</script><script>alert(1)</script>.png"
     larger = model.method_.model.spec.side // 32
     pictures = Pictures([name, "b.png"], tiny_images(2).repeat(larger, 1).repeat(larger, 2), {})
@@ -234,6 +236,25 @@ def test_a_rung_of_one_cluster_is_named(
     assert "Rung 3 has all pictures in one cluster" in caplog.text
 
 
+def test_k_by_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    generator = np.random.default_rng(0)
+    means = generator.normal(size=(5, 3)) * 10
+    codes = (means[generator.integers(5, size=1000)] + generator.normal(size=(1000, 3))).astype(np.float32)
+    assert evidence._best(codes, 0)[0] == 5
+    assert evidence._best(codes[:, :1] * 0, 0) == (1, 0)
+    # Two colours, in pictures of noise.
+    hues = np.array([[220, 30, 30], [30, 30, 220]])[np.arange(200) % 2]
+    images = (hues[:, None, None] + generator.integers(-20, 20, (200, 32, 32, 3))).astype(np.uint8)
+    monkeypatch.setattr(module, "read", lambda at, size: Pictures([f"{i}.png" for i in range(200)], images, {}))
+    module.cluster(tmp_path, tmp_path / "out", "auto", minutes=0.05)
+    assert "clusters; unseen codes are" in caplog.text
+    main_rung = VLAC.load(tmp_path / "out/model.pt").main_rung_
+    y = [row[f"cluster_{main_rung}"] for row in rows(tmp_path / "out/clusters.csv")]
+    assert not set(y[::2]) & set(y[1::2])
+    monkeypatch.setattr(module, "read", lambda at, size: Pictures(["a"] * 200, images * 0, {}))
+    assert "support no clusters" in refused(tmp_path, tmp_path / "other", "auto", 0.01)
+
+
 def refused(*command: object) -> str:
     with pytest.raises(VlacError) as error:
         module.cluster(*command)
@@ -254,6 +275,8 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
     assert "models.vlac" in refused(folder, out, [1, 1, 1, 1])
     assert not out.exists()
     assert "must be a positive number" in refused(folder, out, K, float("nan"))
+    assert "auto is for --method vlac" in refused(folder, out, "auto", None, 0, 1, False, False, "vlac_plus")
+    assert main(["cluster", str(folder), "--out", str(out), "--K", "1", "auto"]) == 2
     assert "are in one folder" in refused(folder / "left", out, [1, 2, 10, 1], None, 0, 1, True)
     assert "random_state is -1" in refused(folder, out, K, 0.01, -1)
     if os.geteuid():  # root may read everything

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from vlac import __version__
 from vlac.errors import VlacError
@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     clustering = add("cluster", _cluster)
     clustering.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     clustering.add_argument("--out", type=Path, required=True, help="a folder for page, table and model")
-    K = "clusters by rung, default 1 5 50 1, of vlac_plus 1 1 50 5"
-    clustering.add_argument("--K", type=int, nargs=4, metavar="K_l", help=K)
+    K = "clusters by rung, default 1 5 50 1, of vlac_plus 1 1 50 5; auto: as many as the evidence supports"
+    clustering.add_argument("--K", nargs="+", metavar="K_l", help=K)
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
     clustering.add_argument("--size", type=int, choices=[32, 64], default=32, help="pixels a side, default 32")
     clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac", help="default vlac")
@@ -172,12 +172,15 @@ def _run_stage(options: argparse.Namespace) -> None:
 
 
 def _cluster(options: argparse.Namespace) -> None:
-    from vlac.estimator import K
     from vlac.folder.cluster import cluster
 
+    asked = options.K or []
+    if asked != ["auto"] and not all(each.isdecimal() for each in asked):
+        raise VlacError(f"--K is {' '.join(asked)}.", "Give four whole numbers, such as 1 5 50 1, or auto.")
+    K: Literal["auto"] | list[int] = "auto" if asked == ["auto"] else [int(each) for each in asked]
     labels = options.labels == "subfolders"
     settings = options.minutes, options.seed, options.threads, labels, options.force, options.method, options.size
-    cluster(options.folder, options.out, options.K or K[options.method], *settings)
+    cluster(options.folder, options.out, K or None, *settings)
 
 
 def _assign(options: argparse.Namespace) -> None:

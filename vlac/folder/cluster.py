@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from vlac import __version__
 from vlac.data.arrays import parts_of, read
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
+from vlac.estimator import K as DEFAULT
 from vlac.evaluation import metrics
 from vlac.files import atomic, read_json, write_bytes, write_json, write_text
+from vlac.folder.evidence import supported
 from vlac.folder.page import page
 from vlac.methods.base import Codes
 from vlac.reporting.figures import draw_figures
@@ -37,6 +40,9 @@ TRIED = {"vlac": (1, 24, 1), "vlac_plus": (8, 4, 8)}
 """Epochs, and updates of each, that measure how long one takes: in 8 every network of VLAC+ has its share. Divided by
 the last number, its features are few: their eigenvectors take seconds, but once, and not for every epoch."""
 
+SHARE = 2
+"""For --K auto, codes are learnt in as many epochs as the clusters, divided by this."""
+
 UNFINISHED = "unfinished.json"
 """What an interrupted run was asked for; it is there until all else is."""
 
@@ -44,7 +50,7 @@ UNFINISHED = "unfinished.json"
 def cluster(
     folder: Path,
     out: Path,
-    K: Sequence[int],
+    K: Sequence[int] | Literal["auto"] | None,
     minutes: float | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -58,7 +64,7 @@ def cluster(
     Args:
         folder: of pictures; or a .npy or .npz file of images, uint8 (N, H, W, 3) or (N, H, W).
         out: where the results go.
-        K: clusters by rung.
+        K: clusters by rung; "auto": as many as the evidence supports; None: the method's default.
         minutes: how long the training may take; without, as many updates as the default experiment.
         seed: of everything.
         threads: of the CPU; the results of two numbers differ in their last digits.
@@ -72,6 +78,9 @@ def cluster(
     """
     if minutes is not None and not 0 < minutes < math.inf:
         raise VlacError("--minutes must be a positive number.", "Leave it out for the default length.")
+    auto, given = K == "auto", DEFAULT[method] if K is None or K == "auto" else tuple(K)
+    if auto and method != "vlac":
+        raise VlacError("--K auto is for --method vlac.", "VLAC+ leaves clusters empty that it does not need.")
     if out.exists() and not out.is_dir():
         raise VlacError(f"{out} is a file.", "Name a folder for the results.")
     unfinished = out / UNFINISHED
@@ -85,23 +94,25 @@ def cluster(
     classes = [str(Path(name).parent) for name in pictures.names]
     if labels and len(set(classes)) < 2:
         raise VlacError(f"All pictures of {folder} are in one folder.", "Leave --labels out.")
-    count, least = len(pictures.names), max(2 * max(K), 40)
+    count, least = len(pictures.names), max(0 if auto else 2 * max(given), 40)
     if count < least:
         raise VlacError(
-            f"{folder} has {count} readable pictures, too few for {max(K)} clusters.",
+            f"{folder} has {count} readable pictures, too few for {max(given)} clusters.",
             f"At least {least} are needed; fewer clusters are set by --K.",
         )
 
-    model = VLAC(K=tuple(K), batch=min(64, count // 4), threads=threads, random_state=seed, method=method)
-    asked = {"K": list(K), "minutes": minutes, "seed": seed, "threads": threads, "method": method, "size": size}
-    asked["pictures"] = count
+    model = VLAC(K=given, batch=min(64, count // 4), threads=threads, random_state=seed, method=method)
+    asked = {"K": "auto" if auto else list(given), "minutes": minutes, "seed": seed, "threads": threads}
+    asked |= {"pictures": count, "method": method, "size": size}
     before = read_json(unfinished) if unfinished.exists() else {}
     if before.get("asked") == asked:
         model.set_params(epochs=before["epochs"])  # a second measurement would give another number
     else:
-        model.set_params(epochs=_epochs(model, pictures.images, minutes))
+        model.set_params(epochs=_epochs(model, pictures.images, minutes, auto))
         write_json(unfinished, {"asked": asked, "epochs": model.epochs})
     began = time.monotonic()
+    if auto:
+        model.set_params(K=supported(model, pictures.images, model.epochs // SHARE, out / "checkpoint_codes.pt"))
     model.fit(pictures.images, checkpoint=out / "checkpoint.pt")
     report = {"vlac": __version__, "folder": str(folder), "pictures": count, "size": size, "broken": pictures.broken}
     report |= {"settings": model.get_params(), "elbo": model.history_[-1]["elbo"]}
@@ -147,9 +158,9 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
     log.info("%s lists the clusters of %d pictures; %d files could not be read.", out, done, broken)
 
 
-def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None) -> int:
-    """Return how many epochs to train, and say how long they will take."""
-    rate, count = _rate(model, images), len(images)
+def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None, auto: bool) -> int:
+    """Return how many epochs to train, and say how long they will take; `auto` needs more for codes beforehand."""
+    rate, count = _rate(model, images) / (1 + auto / SHARE), len(images)
     epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / (count // model.batch))), MOST_EPOCHS)
     if minutes is not None:
         least = max(ORDER, math.ceil(LEAST_UPDATES[model.method] / (count // model.batch)))
