@@ -236,6 +236,11 @@ def test_a_rung_of_one_cluster_is_named(
     assert "Rung 3 has all pictures in one cluster" in caplog.text
 
 
+def test_classes_are_folders_within_a_split() -> None:
+    names = "cats/1.png", "train/cats/2.png", "test/cats/3.png", "val/4.png", "5.png", "pets/cats/6.png"
+    assert [module.class_of(name) for name in names] == ["cats", "cats", "cats", "", "", "pets/cats"]
+
+
 def test_k_by_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     generator = np.random.default_rng(0)
     means = generator.normal(size=(5, 3)) * 10

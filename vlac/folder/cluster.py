@@ -43,6 +43,8 @@ the last number, its features are few: their eigenvectors take seconds, but once
 SHARE = 2
 """For --K auto, codes are learnt in as many epochs as the clusters, divided by this."""
 
+SPLITS = "train", "val", "test"
+
 UNFINISHED = "unfinished.json"
 """What an interrupted run was asked for; it is there until all else is."""
 
@@ -91,7 +93,7 @@ def cluster(
         log.warning("Left out: %s: %s.", name, why)
     if len(pictures.broken) > 10:
         log.warning("Left out in all: %d files; report.json lists them.", len(pictures.broken))
-    classes = [str(Path(name).parent) for name in pictures.names]
+    classes = [class_of(name) for name in pictures.names]
     if labels and len(set(classes)) < 2:
         raise VlacError(f"All pictures of {folder} are in one folder.", "Leave --labels out.")
     count, least = len(pictures.names), max(0 if auto else 2 * max(given), 40)
@@ -134,6 +136,12 @@ def cluster(
     for path in (*out.glob("checkpoint*.pt"), unfinished):
         path.unlink()
     log.info("Open %s in a browser. %s lists every file's clusters.", out / "index.html", out / "clusters.csv")
+
+
+def class_of(name: str) -> str:
+    """Return a picture's folder; of a data set in splits, as torchvision keeps one, the folder within the split."""
+    folders = Path(name).parts[:-1]
+    return "/".join(folders[1:] if folders and folders[0] in SPLITS else folders)
 
 
 def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> None:
