@@ -10,6 +10,7 @@ import torch
 from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
 from tiny import SETTINGS, lively_ladder, tiny_images, tiny_input, tiny_job, tiny_method, tiny_params
 
 from vlac.errors import VlacError
@@ -120,6 +121,18 @@ def test_a_gmm_answers_by_bayes_rule_of_its_gaussians():
     np.testing.assert_array_equal(codes.y[1], joint.argmax(1))
     with pytest.raises(VlacError, match="K or size is 4, but there are only 3 training images"):
         method.fit(IMAGES[:3], 0, tiny_job("unused"))
+
+
+def test_a_vae_s_mixture_is_one_of_its_codes(tmp_path):
+    method = tiny_method("vae_gmm")
+    method.fit(IMAGES, 0, tiny_job(tmp_path / "a.pt"))
+    codes = method.encode(IMAGES)
+    truth = GaussianMixture(3, max_iter=200, random_state=0).fit(codes.mean[3])
+    np.testing.assert_allclose(codes.q[3], truth.predict_proba(codes.mean[3]), atol=1e-5)
+    z = method.draw_codes(100_000, 1, 0).numpy()
+    np.testing.assert_allclose(z.mean(0), truth.means_[1], atol=0.02)
+    np.testing.assert_allclose(np.cov(z.T), truth.covariances_[1], atol=0.02)
+    assert method.samples(2, 0).shape == (3, 2, 32, 32, 3)
 
 
 def test_samples_are_those_of_each_component_in_turn():

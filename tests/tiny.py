@@ -35,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "kmeans": {"K": 3, "features": "pixels"},
     "imsat": {"K": 3, "features": "pixels", "hidden": 6, "epochs": 3, "batch": 16, "lr": 2e-3},
     "gmm": {"K": 3, "features": "gist", "size": 4},
+    "vae_gmm": {"K": 3, "z": 4},
     "dec": {"K": 3, "features": "pixels", "hidden": [6, 7], "size": 2, "pretrain_epochs": 2, "pretrain_lr": 2e-3}
     | {"epochs": 3, "batch": 16, "lr": 0.01},
     "acol_gar": {"K": 3, "channels": [2, 3], "hidden": 5, "duplicates": 2, "epochs": 3, "batch": 16, "lr": 2e-3},

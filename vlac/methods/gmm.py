@@ -14,6 +14,7 @@ from vlac.models.flat import FeatureMethod
 if TYPE_CHECKING:
     import numpy as np
     from sklearn.mixture import GaussianMixture
+    from torch import Tensor
 
 PARTS = ("weights_", "means_", "precisions_cholesky_")
 """What scikit-learn's mixture answers from."""
@@ -44,7 +45,6 @@ class Method(FeatureMethod):
     def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
         """Fit the projection, then the mixture by EM from one k-means start."""
         from sklearn.decomposition import PCA
-        from sklearn.mixture import GaussianMixture
 
         if len(images) < (least := max(self.settings.K, self.settings.size)):
             raise VlacError(
@@ -53,7 +53,7 @@ class Method(FeatureMethod):
         features = compute(images, self.settings.features)
         pca = PCA(self.settings.size, random_state=seed).fit(features)
         self.axes, self.offset = pca.components_.T, pca.mean_ @ pca.components_.T
-        self.mixture = GaussianMixture(self.settings.K, max_iter=STEPS, random_state=seed).fit(self.project(features))
+        self.mixture = fit_mixture(self.project(features), self.settings.K, seed)
         return []
 
     def project(self, features: np.ndarray) -> np.ndarray:
@@ -68,18 +68,14 @@ class Method(FeatureMethod):
     def state(self) -> dict[str, Any]:
         import torch
 
-        parts = {name: getattr(self.mixture, name) for name in PARTS} | {"axes": self.axes, "offset": self.offset}
-        return {name: torch.from_numpy(value.copy()) for name, value in parts.items()}
+        projection = {"axes": self.axes, "offset": self.offset}
+        return parts_of(self.mixture) | {name: torch.from_numpy(value.copy()) for name, value in projection.items()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        from sklearn.mixture import GaussianMixture
-
-        K, size = self.settings.K, self.settings.size
+        size = self.settings.size
         self.axes = state["axes"].numpy().reshape(SIZE[self.settings.features], size)
         self.offset = state["offset"].numpy().reshape(size)
-        self.mixture = GaussianMixture(K)
-        for name, shape in zip(PARTS, [(K,), (K, size), (K, size, size)], strict=True):
-            setattr(self.mixture, name, state[name].numpy().reshape(shape))
+        self.mixture = mixture_of(state, self.settings.K, size)
 
     def label(self) -> str:
         return f"GMM on {self.sees}, K = {self.settings.K}"
@@ -89,3 +85,27 @@ class Method(FeatureMethod):
         return [
             f"{how}, on the first {self.settings.size} principal components of {DESCRIPTION[self.settings.features]}."
         ]
+
+
+def fit_mixture(points: np.ndarray, K: int, seed: int) -> GaussianMixture:
+    """Return K Gaussians of full covariance, fitted to points, (N, d), by EM from one k-means start."""
+    from sklearn.mixture import GaussianMixture
+
+    return GaussianMixture(K, max_iter=STEPS, random_state=seed).fit(points)
+
+
+def parts_of(mixture: GaussianMixture) -> dict[str, Tensor]:
+    """Return what a fitted mixture answers from."""
+    import torch
+
+    return {name: torch.from_numpy(getattr(mixture, name).copy()) for name in PARTS}
+
+
+def mixture_of(parts: dict[str, Tensor], K: int, d: int) -> GaussianMixture:
+    """Return the mixture of K Gaussians of d dimensions of which `parts_of` returned the parts."""
+    from sklearn.mixture import GaussianMixture
+
+    mixture = GaussianMixture(K)
+    for name, shape in zip(PARTS, [(K,), (K, d), (K, d, d)], strict=True):
+        setattr(mixture, name, parts[name].numpy().reshape(shape))
+    return mixture
