@@ -135,6 +135,17 @@ def test_a_vae_s_mixture_is_one_of_its_codes(tmp_path):
     assert method.samples(2, 0).shape == (3, 2, 32, 32, 3)
 
 
+def test_the_successor_has_two_facets():
+    method = tiny_method("mfcvae")
+    assert method.shape() == ({3: 3, 4: 2}, {3: 3, 4: 2})
+    assert method.main_rung == 3
+    method.rung = 4
+    with pytest.raises(VlacError, match="Set digit_rung to 1, 2 or 3"):
+        method.shape()
+    with pytest.raises(ValueError, match="must be the larger one"):
+        method.Settings(kind="mfcvae", K=[50, 200], z=[22, 7])
+
+
 def test_samples_are_those_of_each_component_in_turn():
     method = tiny_method("vlac")
     torch.manual_seed(0)

@@ -31,6 +31,7 @@ STUDENTS = {"clusters": 3, "rounds": 2, "epochs": 2, "batch": 16, "lr": 2e-3, "a
 SETTINGS: dict[str, dict[str, Any]] = {
     "vlac": {"K": [1, 2, 3, 1]},
     "gmdgm": {"K": 3, "z": 2},
+    "mfcvae": {"K": [3, 2], "z": [3, 2]},
     "vlae": {},
     "kmeans": {"K": 3, "features": "pixels"},
     "imsat": {"K": 3, "features": "pixels", "hidden": 6, "epochs": 3, "batch": 16, "lr": 2e-3},
