@@ -1,6 +1,7 @@
 """How fast pictures become clusters: a folder read as `vlac cluster` does, and `vlac assign` by the shipped weights.
 
     PYTHONPATH=. python benchmarks/pictures.py [--side 256]        prints a Markdown table; seconds
+    PYTHONPATH=. python benchmarks/pictures.py --cluster vlac      `vlac cluster`, too; minutes
 
 The pictures are embedded digits as PNG files of SIDE x SIDE, which were just written, so that nothing waits for the
 disk. Seconds of the processor count all threads; another program's load adds less to them than to those by the clock.
@@ -13,11 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from vlac.data.pictures import read_folder
+from vlac.files import read_json
 from vlac.reporting.markdown import aligned, paragraph
 
 WEIGHTS = "digits"
@@ -27,8 +30,9 @@ def write(folder: Path, count: int, side: int) -> None:
     """Write so many digits below the folder."""
     from vlac.data.digits import render
 
-    for index, image in enumerate(render(count, seed=0).images):
-        path = folder / f"{index // 1000:03}/{index:06}.png"
+    digits = render(count, seed=0)
+    for index, (image, digit) in enumerate(zip(digits.images, digits.labels, strict=True)):
+        path = folder / f"{digit}/{index:06}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).resize((side, side)).save(path)
 
@@ -50,6 +54,7 @@ def main() -> None:
     """Write the pictures, measure, and print the table."""
     parser = argparse.ArgumentParser(description="Reading a folder of pictures, and assigning them to clusters.")
     parser.add_argument("--count", type=int, default=12_000, help="pictures (default: 12,000)")
+    parser.add_argument("--cluster", choices=["vlac", "vlac_plus"], help="train on them by this method")
     parser.add_argument("--side", type=int, default=32, help="of a picture, in pixels (default: 32)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vlac-pictures-") as name:
@@ -63,7 +68,7 @@ def main() -> None:
         from machine import machine
 
         from vlac import VLAC
-        from vlac.folder.cluster import assign
+        from vlac.folder.cluster import assign, cluster
 
         images, model = read_folder(folder).images, VLAC.load(WEIGHTS)
         model.predict(images[:500])  # the first call takes longer
@@ -72,9 +77,16 @@ def main() -> None:
         rows.append(
             row("`vlac assign`: both, and the table", options.count, lambda: assign(Path(WEIGHTS), folder, csv))
         )
+        found = ""
+        if options.cluster:
+            out = Path(name, "out")
+            work = partial(cluster, folder, out, None, labels=True, method=options.cluster)
+            rows.append(row(f"`vlac cluster --method {options.cluster}`, to the page", options.count, work))
+            scores = read_json(out / "report.json")["scores"]["rung 3"]
+            found = f" ACC of the clusters of rung 3, mapped by these pictures' digits: {scores['acc']:.3f}."
     said = f"{machine(torch.device('cpu'))}. {options.count:,} PNG files of {options.side} x {options.side} pixels."
     size = images.nbytes / 1e6
-    memory = f"Peak memory: {before:.0f} MB before reading, {after:.0f} MB after; the images are {size:.0f} MB."
+    memory = f"Peak memory: {before:.0f} MB before reading, {after:.0f} MB after; the images are {size:.0f} MB.{found}"
     heads = ("", "seconds by the clock", "images/s", "seconds of the processor", "images/s of it")
     print(f"{paragraph(said)}\n\n{aligned(heads, rows)}\n\n{paragraph(memory)}")
 
