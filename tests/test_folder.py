@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from vlac.training.epochs import Epochs
 
 RED = (200, 30, 40)
 METHODS = ["vlac", "vlac_plus"]
+
+cluster = partial(module.cluster, method="vlac")
 MADE = {"clusters.csv", "figures", "index.html", "model.pt", "report.json"}
 
 
@@ -206,14 +209,14 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     rates = iter((100.0, 100.0, 900.0, 100.0))
     monkeypatch.setattr(module, "_rate", lambda model, images: next(rates))  # 5 epochs, and 45
-    module.cluster(folder, calm, [1, 2, 4, 1], minutes=0.05)
+    cluster(folder, calm, [1, 2, 4, 1], minutes=0.05)
     with monkeypatch.context() as patch:
         patch.setattr("vlac.training.epochs.Epochs._refuse_non_finite", interrupt)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
+                cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
     assert (rough / "checkpoint.pt").exists()
-    module.cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
+    cluster(folder, rough, [1, 2, 4, 1], minutes=0.05)
     assert (rough / "model.pt").read_bytes() == (calm / "model.pt").read_bytes()
     assert {path.name for path in rough.iterdir()} == MADE
 
@@ -222,7 +225,7 @@ def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytes
     name = os.fsdecode(b"sch\xf6n.png")
     pictures = Pictures([name, *(f"{index}.png" for index in range(59))], tiny_images(60), {})
     monkeypatch.setattr(module, "read", lambda at, size: pictures)
-    module.cluster(folder, tmp_path / "out", [1, 2, 4, 1], minutes=0.01)
+    cluster(folder, tmp_path / "out", [1, 2, 4, 1], minutes=0.01)
     assert b"\nsch\xf6n.png," in (tmp_path / "out/clusters.csv").read_bytes()
     assert "sch\\udcf6n.png" in (tmp_path / "out/index.html").read_text()
 
@@ -232,7 +235,7 @@ def test_a_rung_of_one_cluster_is_named(
 ) -> None:
     alike = np.zeros((40, 32, 32, 3), dtype=np.uint8)
     monkeypatch.setattr(module, "read", lambda at, size: Pictures([f"{index}.png" for index in range(40)], alike, {}))
-    module.cluster(tmp_path, tmp_path / "out", [1, 1, 4, 1], minutes=0.01)
+    cluster(tmp_path, tmp_path / "out", [1, 1, 4, 1], minutes=0.01)
     assert "Rung 3 has all pictures in one cluster" in caplog.text
 
 
@@ -251,18 +254,21 @@ def test_k_by_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capl
     hues = np.array([[220, 30, 30], [30, 30, 220]])[np.arange(200) % 2]
     images = (hues[:, None, None] + generator.integers(-20, 20, (200, 32, 32, 3))).astype(np.uint8)
     monkeypatch.setattr(module, "read", lambda at, size: Pictures([f"{i}.png" for i in range(200)], images, {}))
-    module.cluster(tmp_path, tmp_path / "out", "auto", minutes=0.05)
+    monkeypatch.setattr(module, "_rate", lambda model, images: 2000.0)
+    caplog.set_level("INFO", "vlac")
+    cluster(tmp_path, tmp_path / "out", "auto", minutes=0.05)
+    assert "200 pictures, 20 epochs: about 3 seconds." in caplog.text
     assert "clusters; unseen codes are" in caplog.text
     main_rung = VLAC.load(tmp_path / "out/model.pt").main_rung_
     y = [row[f"cluster_{main_rung}"] for row in rows(tmp_path / "out/clusters.csv")]
     assert not set(y[::2]) & set(y[1::2])
     monkeypatch.setattr(module, "read", lambda at, size: Pictures(["a"] * 200, images * 0, {}))
-    assert "support no clusters" in refused(tmp_path, tmp_path / "other", "auto", 0.01)
+    assert "support no clusters" in refused(tmp_path, tmp_path / "other", "auto", 0.05)
 
 
-def refused(*command: object) -> str:
+def refused(*command: object, **settings: object) -> str:
     with pytest.raises(VlacError) as error:
-        module.cluster(*command)
+        cluster(*command, **settings)
     return str(error.value)
 
 
@@ -280,7 +286,7 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
     assert "models.vlac" in refused(folder, out, [1, 1, 1, 1])
     assert not out.exists()
     assert "must be a positive number" in refused(folder, out, K, float("nan"))
-    assert "auto is for --method vlac" in refused(folder, out, "auto", None, 0, 1, False, False, "vlac_plus")
+    assert "auto is for --method vlac" in refused(folder, out, "auto", method="vlac_plus")
     assert main(["cluster", str(folder), "--out", str(out), "--K", "1", "auto"]) == 2
     assert "are in one folder" in refused(folder / "left", out, [1, 2, 10, 1], None, 0, 1, True)
     assert "random_state is -1" in refused(folder, out, K, 0.01, -1)

@@ -99,11 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     clustering = add("cluster", _cluster)
     clustering.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     clustering.add_argument("--out", type=Path, required=True, help="a folder for page, table and model")
-    K = "clusters by rung, default 1 5 50 1, of vlac_plus 1 1 50 5; auto: as many as the evidence supports"
+    K = "clusters by rung, default 1 1 50 5, of vlac 1 5 50 1; auto: as many as the evidence supports"
     clustering.add_argument("--K", nargs="+", metavar="K_l", help=K)
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
     clustering.add_argument("--size", type=int, choices=[32, 64], default=32, help="pixels a side, default 32")
-    clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac", help="default vlac")
+    clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac_plus", help="default vlac_plus")
     clustering.add_argument("--seed", type=int, default=0, help="of everything, default 0")
     clustering.add_argument("--threads", type=int, default=1, help="of the CPU, default 1")
     clustering.add_argument("--labels", choices=["subfolders"], help="score against the folders' names")

@@ -58,7 +58,7 @@ def cluster(
     threads: int = 1,
     labels: bool = False,
     force: bool = False,
-    method: str = "vlac",
+    method: str = "vlac_plus",
     size: int = 32,
 ) -> None:
     """Train on the pictures below `folder`, and write page, table, model, report and figures to `out`.
@@ -82,7 +82,7 @@ def cluster(
         raise VlacError("--minutes must be a positive number.", "Leave it out for the default length.")
     auto, given = K == "auto", DEFAULT[method] if K is None or K == "auto" else tuple(K)
     if auto and method != "vlac":
-        raise VlacError("--K auto is for --method vlac.", "VLAC+ leaves clusters empty that it does not need.")
+        raise VlacError("--K auto is for --method vlac.", "Add that; VLAC+ uses no more clusters than it needs.")
     if out.exists() and not out.is_dir():
         raise VlacError(f"{out} is a file.", "Name a folder for the results.")
     unfinished = out / UNFINISHED
