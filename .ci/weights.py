@@ -35,6 +35,9 @@ def main() -> None:
     mapping = majority_mapping(y_train, train.labels, method.K[method.main_rung], len(train.classes))
     scores = read_csv(project / "results" / str(at).format("evaluate") / "scores.csv")
     print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {sha256(path)}")
+    used = [y for y in range(len(mapping)) if (y_train == y).any()]
+    for t, class_name in enumerate(train.classes):
+        print(f"Clusters of class {class_name}: {[y for y in used if mapping[y] == t]}")
     print(f"ACC {accuracy(y_test, test.labels, mapping):.4f}, in float32 {scores['acc'][0]:.4f}")
 
 
