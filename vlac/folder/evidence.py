@@ -1,5 +1,6 @@
 """`vlac cluster --K auto`: as many clusters on each rung as the pictures' codes support."""
 
+import hashlib
 import logging
 import warnings
 from pathlib import Path
@@ -48,7 +49,8 @@ def supported(model: VLAC, images: NDArray[np.uint8], epochs: int, checkpoint: P
     """
     method: Any = kinds()["vlae"]
     vlae = method(method.Settings(kind="vlae"), clone(model).set_params(epochs=epochs)._params(len(images)))
-    vlae.fit(images, model.random_state, Job("codes", checkpoint, {"images": str(len(images)), "epochs": str(epochs)}))
+    identity = {"images": hashlib.sha256(images.tobytes()).hexdigest(), "settings": repr((model.get_params(), epochs))}
+    vlae.fit(images, model.random_state, Job("codes", checkpoint, identity))
     chosen = np.random.default_rng(model.random_state).permutation(len(images))[:CODES]
     found = {rung: _best(z, model.random_state) for rung, z in vlae.encode(images[chosen]).mean.items()}
     K = {rung: clusters for rung, (clusters, _) in found.items()}
@@ -59,6 +61,7 @@ def supported(model: VLAC, images: NDArray[np.uint8], epochs: int, checkpoint: P
     main = max((rung for rung in K if K[rung] == max(K.values())), key=lambda rung: found[rung][1])
     for rung in K.keys() - {main}:  # the largest K marks the main rung, and has to be unique
         K[rung] = min(K[rung], CHOICES[CHOICES.index(K[main]) - 1])
+    log.info("K = (%s); one rung alone has the most.", ", ".join(str(K[rung]) for rung in sorted(K)))
     return tuple(K[rung] for rung in sorted(K))
 
 
