@@ -272,7 +272,7 @@ def refused(*command: object, **settings: object) -> str:
     return str(error.value)
 
 
-def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
+def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, K = tmp_path / "out", [1, 2, 4, 1]
     assert "is no folder" in refused(tmp_path / "nowhere", out, K)
     (tmp_path / "empty").mkdir()
@@ -287,14 +287,16 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
     assert not out.exists()
     assert "must be a positive number" in refused(folder, out, K, float("nan"))
     assert "auto is for --method vlac" in refused(folder, out, "auto", method="vlac_plus")
-    assert main(["cluster", str(folder), "--out", str(out), "--K", "1", "auto"]) == 2
+    for wrong in (["1", "auto", "5", "1"], ["5", "50"]):
+        assert main(["cluster", str(folder), "--out", str(out), "--K", *wrong]) == 2
+        assert f"--K is {' '.join(wrong)}. Give four whole numbers" in capsys.readouterr().err
     assert "are in one folder" in refused(folder / "left", out, [1, 2, 10, 1], None, 0, 1, True)
     assert "random_state is -1" in refused(folder, out, K, 0.01, -1)
     if os.geteuid():  # root may read everything
         (folder / "left").chmod(0)
         assert "too few" in refused(folder, out, [1, 2, 30, 1])
         (folder / "left").chmod(0o755)
-    with pytest.raises(VlacError, match=r"model\.pt is missing"):
+    with pytest.raises(VlacError, match=r"model\.pt is missing\. Name a model\.pt of `vlac cluster`"):
         module.assign(tmp_path / "model.pt", folder, tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("precious")
     (tmp_path / "empty/b.png").unlink()

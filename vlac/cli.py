@@ -175,7 +175,7 @@ def _cluster(options: argparse.Namespace) -> None:
     from vlac.folder.cluster import cluster
 
     asked = options.K or []
-    if asked != ["auto"] and not all(each.isdecimal() for each in asked):
+    if asked not in ([], ["auto"]) and (len(asked) != 4 or not all(each.isdecimal() for each in asked)):
         raise VlacError(f"--K is {' '.join(asked)}.", "Give four whole numbers, such as 1 5 50 1, or auto.")
     K: Literal["auto"] | list[int] = "auto" if asked == ["auto"] else [int(each) for each in asked]
     labels = options.labels == "subfolders"

@@ -195,6 +195,8 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         new = cls(device=device, threads=threads)
         shipped = WEIGHTS / f"{path}.pt"
         path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(path).is_file() else path
+        if not Path(path).exists():
+            raise VlacError(f"{path} is missing.", "Name a model.pt of `vlac cluster`, or digits, svhn or svhn_plus.")
         method = load_method(Path(path), new._params())
         if not isinstance(method, of_ladder.Method):
             raise VlacError(f"{path} is no VLAC, but a {method.settings.kind}.", "Load it with vlac.models.load.")
