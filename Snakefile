@@ -34,6 +34,8 @@ EVERYTHING = [
 if any(argument.startswith("--report") for argument in sys.argv):
     # Of what is there: Snakemake refuses to report on a file that is not.
     EVERYTHING = [path for path in EVERYTHING if os.path.exists(path)]
+    if not EVERYTHING:
+        raise WorkflowError("There is nothing to report on yet. Build the table first: snakemake --cores 4")
 
 
 rule all:

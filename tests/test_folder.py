@@ -250,6 +250,7 @@ def test_k_by_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capl
     codes = (means[generator.integers(5, size=1000)] + generator.normal(size=(1000, 3))).astype(np.float32)
     assert evidence._best(codes, 0)[0] == 5
     assert evidence._best(codes[:, :1] * 0, 0) == (1, 0)
+    assert evidence._with_one_largest({3: (50, 27.0), 1: (50, 0.2), 2: (7, 0.1), 4: (30, 1.0)}) == (30, 7, 50, 30)
     # Two colours, in pictures of noise.
     hues = np.array([[220, 30, 30], [30, 30, 220]])[np.arange(200) % 2]
     images = (hues[:, None, None] + generator.integers(-20, 20, (200, 32, 32, 3))).astype(np.uint8)
@@ -272,7 +273,7 @@ def refused(*command: object, **settings: object) -> str:
     return str(error.value)
 
 
-def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
     out, K = tmp_path / "out", [1, 2, 4, 1]
     assert "is no folder" in refused(tmp_path / "nowhere", out, K)
     (tmp_path / "empty").mkdir()
@@ -286,11 +287,9 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path, capsys: py
     assert "models.vlac" in refused(folder, out, [1, 1, 1, 1])
     assert not out.exists()
     assert "must be a positive number" in refused(folder, out, K, float("nan"))
-    assert "auto is for --method vlac" in refused(folder, out, "auto", method="vlac_plus")
-    for wrong in (["1", "auto", "5", "1"], ["5", "50"]):
-        assert main(["cluster", str(folder), "--out", str(out), "--K", *wrong]) == 2
-        assert f"--K is {' '.join(wrong)}. Give four whole numbers" in capsys.readouterr().err
-    assert "are in one folder" in refused(folder / "left", out, [1, 2, 10, 1], None, 0, 1, True)
+    assert "auto-K is for --method vlac" in refused(folder, out, "auto", method="vlac_plus")
+    assert "too few for the evidence. At least 80" in refused(folder, out, "auto")
+    assert "are of one class" in refused(folder / "left", out, [1, 2, 10, 1], None, 0, 1, True)
     assert "random_state is -1" in refused(folder, out, K, 0.01, -1)
     if os.geteuid():  # root may read everything
         (folder / "left").chmod(0)

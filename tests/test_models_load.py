@@ -6,6 +6,7 @@ from tiny import SETTINGS, lively_ladder, tiny_input, tiny_method, tiny_params, 
 
 from vlac.archive import write_archive
 from vlac.errors import VlacError
+from vlac.models import load
 from vlac.models.load import load_method, save_method
 
 
@@ -69,6 +70,19 @@ def test_another_file_of_torch_is_refused(change, file, method):
     write_archive(file, change(content_of(method)))
     with pytest.raises(VlacError, match="no model of this package"):
         load_method(file, None)
+
+
+def test_weights_of_few_bits_are_near(file, method, monkeypatch):
+    monkeypatch.setattr(load, "LARGE", 1)
+    content = content_of(method)
+    content["state"]["weights"] = {name: load.compact(weight) for name, weight in content["state"]["weights"].items()}
+    write_archive(file, content)
+    assert content["state"]["weights"]["heads.3.gaussian.weight"][0].dtype == torch.int8
+    ours, theirs = method.model.state_dict(), load_method(file, tiny_params()).model.state_dict()
+    for name, weight in ours.items():
+        rows = weight.reshape(len(weight), -1) if weight.dim() > 1 else weight.reshape(-1, 1)
+        off = (theirs[name] - weight).reshape(rows.shape).abs().amax(1)
+        assert (off <= rows.abs().amax(1) / 250 + 1e-4).all(), name
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):

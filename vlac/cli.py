@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from vlac import __version__
 from vlac.errors import VlacError
@@ -99,8 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     clustering = add("cluster", _cluster)
     clustering.add_argument("folder", type=Path, help="pictures, at any depth, or a .npy or .npz file")
     clustering.add_argument("--out", type=Path, required=True, help="a folder for page, table and model")
-    K = "clusters by rung, default 1 1 50 5, of vlac 1 5 50 1; auto: as many as the evidence supports"
-    clustering.add_argument("--K", nargs="+", metavar="K_l", help=K)
+    by_rung = clustering.add_mutually_exclusive_group()
+    K = "clusters by rung, default 1 1 50 5, of vlac 1 5 50 1"
+    by_rung.add_argument("--K", type=int, nargs=4, metavar="K_l", help=K)
+    by_rung.add_argument("--auto-K", action="store_true", help="of vlac: as many as the evidence supports")
     clustering.add_argument("--minutes", type=float, help="how long the training may take")
     clustering.add_argument("--size", type=int, choices=[32, 64], default=32, help="pixels a side, default 32")
     clustering.add_argument("--method", choices=["vlac", "vlac_plus"], default="vlac_plus", help="default vlac_plus")
@@ -174,13 +176,9 @@ def _run_stage(options: argparse.Namespace) -> None:
 def _cluster(options: argparse.Namespace) -> None:
     from vlac.folder.cluster import cluster
 
-    asked = options.K or []
-    if asked not in ([], ["auto"]) and (len(asked) != 4 or not all(each.isdecimal() for each in asked)):
-        raise VlacError(f"--K is {' '.join(asked)}.", "Give four whole numbers, such as 1 5 50 1, or auto.")
-    K: Literal["auto"] | list[int] = "auto" if asked == ["auto"] else [int(each) for each in asked]
     labels = options.labels == "subfolders"
     settings = options.minutes, options.seed, options.threads, labels, options.force, options.method, options.size
-    cluster(options.folder, options.out, K or None, *settings)
+    cluster(options.folder, options.out, "auto" if options.auto_K else options.K, *settings)
 
 
 def _assign(options: argparse.Namespace) -> None:

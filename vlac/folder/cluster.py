@@ -20,7 +20,7 @@ from vlac.estimator import VLAC
 from vlac.estimator import K as DEFAULT
 from vlac.evaluation import metrics
 from vlac.files import atomic, read_json, write_bytes, write_json, write_text
-from vlac.folder.evidence import supported
+from vlac.folder.evidence import FEWEST, supported
 from vlac.folder.page import page
 from vlac.methods.base import Codes
 from vlac.reporting.figures import draw_figures
@@ -41,7 +41,7 @@ TRIED = {"vlac": (1, 24, 1), "vlac_plus": (8, 4, 8)}
 the last number, its features are few: their eigenvectors take seconds, but once, and not for every epoch."""
 
 SHARE = 2
-"""For --K auto, codes are learnt in as many epochs as the clusters, divided by this."""
+"""For --auto-K, codes are learnt in as many epochs as the clusters, divided by this."""
 
 SPLITS = "train", "val", "test"
 
@@ -82,7 +82,7 @@ def cluster(
         raise VlacError("--minutes must be a positive number.", "Leave it out for the default length.")
     auto, given = K == "auto", DEFAULT[method] if K is None or K == "auto" else tuple(K)
     if auto and method != "vlac":
-        raise VlacError("--K auto is for --method vlac.", "Add that; VLAC+ uses no more clusters than it needs.")
+        raise VlacError("--auto-K is for --method vlac.", "Add that, or leave it out: VLAC+ may leave clusters empty.")
     if out.exists() and not out.is_dir():
         raise VlacError(f"{out} is a file.", "Name a folder for the results.")
     unfinished = out / UNFINISHED
@@ -95,11 +95,12 @@ def cluster(
         log.warning("Left out in all: %d files; report.json lists them.", len(pictures.broken))
     classes = [class_of(name) for name in pictures.names]
     if labels and len(set(classes)) < 2:
-        raise VlacError(f"All pictures of {folder} are in one folder.", "Leave --labels out.")
-    count, least = len(pictures.names), max(0 if auto else 2 * max(given), 40)
+        raise VlacError(f"All pictures of {folder} are of one class.", "Leave --labels out.")
+    count, least = len(pictures.names), FEWEST if auto else max(2 * max(given), 40)
     if count < least:
+        wanted = "the evidence" if auto else f"{max(given)} clusters"
         raise VlacError(
-            f"{folder} has {count} readable pictures, too few for {max(given)} clusters.",
+            f"{folder} has {count} readable pictures, too few for {wanted}.",
             f"At least {least} are needed; fewer clusters are set by --K.",
         )
 

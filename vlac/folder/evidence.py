@@ -1,4 +1,4 @@
-"""`vlac cluster --K auto`: as many clusters on each rung as the pictures' codes support."""
+"""`vlac cluster --auto-K`: as many clusters on each rung as the pictures' codes support."""
 
 import hashlib
 import logging
@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from vlac import __version__
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
 from vlac.evaluation.codes import common_scale, varies
@@ -30,6 +31,9 @@ CODES = 10_000
 
 LEAST = 20
 """Codes for each cluster, at least."""
+
+FEWEST = 4 * LEAST
+"""Pictures, half of which are enough for two clusters."""
 
 
 def supported(model: VLAC, images: NDArray[np.uint8], epochs: int, checkpoint: Path) -> tuple[int, ...]:
@@ -50,19 +54,29 @@ def supported(model: VLAC, images: NDArray[np.uint8], epochs: int, checkpoint: P
     method: Any = kinds()["vlae"]
     vlae = method(method.Settings(kind="vlae"), clone(model).set_params(epochs=epochs)._params(len(images)))
     identity = {"images": hashlib.sha256(images.tobytes()).hexdigest(), "settings": repr((model.get_params(), epochs))}
+    identity["vlac"] = __version__
     vlae.fit(images, model.random_state, Job("codes", checkpoint, identity))
     chosen = np.random.default_rng(model.random_state).permutation(len(images))[:CODES]
     found = {rung: _best(z, model.random_state) for rung, z in vlae.encode(images[chosen]).mean.items()}
-    K = {rung: clusters for rung, (clusters, _) in found.items()}
-    if max(K.values()) == 1:
-        raise VlacError("The pictures' codes support no clusters.", "Set their number by --K.")
     for rung, (clusters, gain) in found.items():
         log.info("Rung %d: %d clusters; unseen codes are %.2f nats likelier than under one.", rung, clusters, gain)
-    main = max((rung for rung in K if K[rung] == max(K.values())), key=lambda rung: found[rung][1])
-    for rung in K.keys() - {main}:  # the largest K marks the main rung, and has to be unique
-        K[rung] = min(K[rung], CHOICES[CHOICES.index(K[main]) - 1])
-    log.info("K = (%s); one rung alone has the most.", ", ".join(str(K[rung]) for rung in sorted(K)))
-    return tuple(K[rung] for rung in sorted(K))
+    return _with_one_largest(found)
+
+
+def _with_one_largest(found: dict[int, tuple[int, float]]) -> tuple[int, ...]:
+    """Return K by rung, from K and gain of each: of rungs that have the most, those that gain less get the next choice.
+
+    The largest K marks the main rung, and so has to be unique.
+    """
+    most = max(clusters for clusters, _ in found.values())
+    if most == 1:
+        raise VlacError("The pictures' codes support no clusters.", "Set their number by --K.")
+    main = max((rung for rung in found if found[rung][0] == most), key=lambda rung: found[rung][1])
+    K = {rung: clusters for rung, (clusters, _) in sorted(found.items())}
+    for rung in [rung for rung in K if K[rung] == most and rung != main]:
+        K[rung] = CHOICES[CHOICES.index(most) - 1]
+        log.info("Rung %d gets %d: one rung alone has the most.", rung, K[rung])
+    return tuple(K.values())
 
 
 def _best(z: NDArray[np.float32], seed: int) -> tuple[int, float]:

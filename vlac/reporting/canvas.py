@@ -19,8 +19,9 @@ from vlac.files import write_bytes
 
 DPI = 110
 
+ZOOM = 2
 GAP = 2
-CELL = 64 + GAP
+CELL = 32 * ZOOM + GAP
 """Pixels from one image of a sheet to the next."""
 
 GREY = "#52606d"
