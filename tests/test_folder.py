@@ -22,6 +22,8 @@ from vlac.estimator import VLAC
 from vlac.folder import cluster as module
 from vlac.folder import evidence
 from vlac.folder.page import page
+from vlac.methods.base import Codes
+from vlac.models.method import LadderMethod
 from vlac.training.epochs import Epochs
 
 RED = (200, 30, 40)
@@ -159,6 +161,28 @@ def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path,
     assert [{**row, "file": f"left/{row['file']}"} for row in rows(tmp_path / "more.csv")] == of_left
     assert main(command) == 2  # the file is there
     assert main([*command, "--force"]) == 0
+
+
+def test_an_interrupted_assign_resumes(
+    made: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlac.data.pictures.BATCH", 25)
+    out, calls, encode = tmp_path / "more.csv", [], LadderMethod.encode
+
+    def counted(method: LadderMethod, images: np.ndarray) -> Codes:
+        calls.append(len(images))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return encode(method, images)
+
+    monkeypatch.setattr(LadderMethod, "encode", counted)
+    with pytest.raises(KeyboardInterrupt):
+        module.assign(made / "model.pt", folder, out)
+    assert not out.exists()
+    module.assign(made / "model.pt", folder, out)
+    assert calls == [24, 25, 25, 11]  # of 61 files the first is no picture
+    assert out.read_bytes() == (made / "clusters.csv").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["more.csv"]
 
 
 def test_arrays_are_read_as_pictures_of_a_folder(made: Path, folder: Path, tmp_path: Path) -> None:

@@ -193,11 +193,8 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             VlacError: the file is missing, damaged or of another kind.
         """
         new = cls(device=device, threads=threads)
-        shipped = WEIGHTS / f"{path}.pt"
-        path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(path).is_file() else path
-        if not Path(path).exists():
-            raise VlacError(f"{path} is missing.", "Name a model.pt of `vlac cluster`, or digits, svhn or svhn_plus.")
-        method = load_method(Path(path), new._params())
+        path = file_of(path)
+        method = load_method(path, new._params())
         if not isinstance(method, of_ladder.Method):
             raise VlacError(f"{path} is no VLAC, but a {method.settings.kind}.", "Load it with vlac.models.load.")
         spec = method.model.spec
@@ -263,6 +260,15 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if rung is not None and rung not in K:
             raise ValueError(f"Rung {rung} has no mixture; those that have: {', '.join(map(str, sorted(K)))}.")
         return self.main_rung_ if rung is None else rung
+
+
+def file_of(model: str | Path) -> Path:
+    """Return a model's file, given that or the name of weights that come with vlac; raise VlacError if it is missing."""
+    shipped = WEIGHTS / f"{model}.pt"
+    path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(model).is_file() else Path(model)
+    if not path.exists():
+        raise VlacError(f"{path} is missing.", "Name a model.pt of `vlac cluster`, or digits, svhn or svhn_plus.")
+    return path
 
 
 def as_images(images: Images, *sides: int) -> NDArray[np.uint8]:

@@ -1,13 +1,14 @@
 """Images of a .npy or .npz file, as those of a folder: the middle square of each in RGB, named by its index."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlac.data.pictures import BATCH, SIDE, Pictures, files_of, fitted, joined, read_in_parts
+from vlac.data.pictures import BATCH, SIDE, Part, Pictures, fitted, joined, parts_of_folder
 from vlac.errors import VlacError
 
 SUFFIXES = (".npy", ".npz")
@@ -15,23 +16,25 @@ SUFFIXES = (".npy", ".npz")
 
 def read(path: Path, side: int = SIDE) -> Pictures:
     """Return all images of a folder, or of a file of an array, side x side; raise VlacError if there are none."""
-    return joined(list(parts_of(path, side)), path)
+    return joined(parts_of(path, side), path)
 
 
-def parts_of(path: Path, side: int) -> Iterator[Pictures]:
-    """Yield the images of a folder, or of a file of an array, some at a time; of a .npz file all are in memory.
+def parts_of(path: Path, side: int) -> list[Part]:
+    """Return the images of a folder, or of a file of an array, in parts; of a .npz file all are in memory.
 
     Raises:
         VlacError: it is neither, or holds no images.
     """
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
-        array = _array(path)
-        for start in range(0, len(array), BATCH):
-            part = array[start : start + BATCH]
-            images = np.stack([fitted(Image.fromarray(image), side) for image in part])
-            yield Pictures([str(index) for index in range(start, start + len(part))], images)
-    else:
-        yield from read_in_parts(files_of(path), path, side)
+    if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+        return parts_of_folder(path, side)
+    array = _array(path)
+    names = [str(index) for index in range(len(array))]
+    starts = range(0, len(array), BATCH)
+    return [Part(names[at : at + BATCH], partial(_fit, array, names[at : at + BATCH], side)) for at in starts]
+
+
+def _fit(array: NDArray[np.uint8], names: Sequence[str], side: int) -> Pictures:
+    return Pictures(list(names), np.stack([fitted(Image.fromarray(array[int(name)]), side) for name in names]))
 
 
 def _array(path: Path) -> NDArray[np.uint8]:

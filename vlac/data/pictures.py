@@ -3,9 +3,10 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,32 +62,45 @@ def files_of(folder: Path) -> list[Path]:
     return chosen
 
 
-def read_in_parts(files: Sequence[Path], folder: Path, side: int = SIDE) -> Iterator[Pictures]:
-    """Yield some pictures at a time, in the order of the files; memory does not grow with their number."""
-    with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
-        for start in range(0, len(files), BATCH):
-            part, pictures, images = files[start : start + BATCH], Pictures(), []
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd, but readable files
-                tried = list(pool.map(lambda path: _tried(path, side), part))
-            for path, found in zip(part, tried, strict=True):
-                name = path.relative_to(folder).as_posix()
-                if isinstance(found, str):
-                    pictures.broken[name] = found
-                else:
-                    pictures.names.append(name)
-                    images.append(found)
-            pictures.images = np.stack(images) if images else np.empty((0, side, side, 3), np.uint8)
-            yield pictures
+@dataclass(frozen=True)
+class Part:
+    """Some files of a folder: their names, relative to it, and what reads them."""
+
+    names: list[str]
+    read: Callable[[], Pictures]
+
+
+def parts_of_folder(folder: Path, side: int = SIDE) -> list[Part]:
+    """Return the files of a folder in parts, so that memory need not grow with their number; raises as `files_of`."""
+    files = files_of(folder)
+    names = [path.relative_to(folder).as_posix() for path in files]
+    starts = range(0, len(files), BATCH)
+    return [Part(names[at : at + BATCH], partial(_read, folder, names[at : at + BATCH], side)) for at in starts]
+
+
+def _read(folder: Path, names: Sequence[str], side: int) -> Pictures:
+    pictures, images = Pictures(), []
+    with ThreadPoolExecutor() as pool, warnings.catch_warnings():  # Pillow decodes without Python's lock
+        warnings.simplefilter("ignore")  # of odd, but readable files
+        tried = list(pool.map(lambda name: _tried(folder / name, side), names))
+    for name, found in zip(names, tried, strict=True):
+        if isinstance(found, str):
+            pictures.broken[name] = found
+        else:
+            pictures.names.append(name)
+            images.append(found)
+    pictures.images = np.stack(images) if images else np.empty((0, side, side, 3), np.uint8)
+    return pictures
 
 
 def read_folder(folder: Path) -> Pictures:
     """Return all pictures of a folder; raise VlacError if it is none, or none of its files can be read."""
-    return joined(list(read_in_parts(files_of(folder), folder)), folder)
+    return joined(parts_of_folder(folder), folder)
 
 
-def joined(parts: Sequence[Pictures], folder: Path) -> Pictures:
+def joined(of: Sequence[Part], folder: Path) -> Pictures:
     """Return all pictures of a folder as one; raise VlacError if there is none."""
+    parts = [part.read() for part in of]
     broken = {name: why for part in parts for name, why in part.broken.items()}
     names = [name for part in parts for name in part.names]
     if not names:

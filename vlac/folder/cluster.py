@@ -1,9 +1,11 @@
 """`vlac cluster`: train on the pictures of a folder; write clusters, model and a page. `vlac assign`: use the model."""
 
 import csv
+import hashlib
 import io
 import logging
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +18,10 @@ from sklearn.base import clone
 from vlac import __version__
 from vlac.data.arrays import parts_of, read
 from vlac.errors import VlacError
-from vlac.estimator import VLAC
+from vlac.estimator import VLAC, file_of
 from vlac.estimator import K as DEFAULT
 from vlac.evaluation import metrics
-from vlac.files import atomic, read_json, write_bytes, write_json, write_text
+from vlac.files import atomic, read_json, sha256, write_bytes, write_json, write_text
 from vlac.folder.evidence import FEWEST, supported
 from vlac.folder.page import page
 from vlac.methods.base import Codes
@@ -148,23 +150,34 @@ def class_of(name: str) -> str:
 def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> None:
     """Write the clusters of pictures by a trained model; `folder` as of `cluster`. Memory does not grow with a folder.
 
-    Files that cannot be read are named and counted. Raises VlacError if there is no picture or model, or `out` exists.
+    Files that cannot be read are named and counted. An interrupted call leaves the parts that are done beside `out`, from
+    which the same call goes on. Raises VlacError if there is no picture or model, or `out` exists.
     """
     if out.exists() and not force:
         raise VlacError(f"{out} exists already.", "Name another file, or overwrite it with --force.")
-    model = VLAC.load(model_file)
-    done, broken = 0, 0
-    with atomic(out) as file:
-        for part in parts_of(folder, model.method_.model.spec.side):
-            for name, why in part.broken.items():
+    model, weights = VLAC.load(model_file), sha256(file_of(model_file))
+    kept = out.with_name(f"{out.name}.parts")
+    found, done, files = [], 0, 0
+    for part in parts_of(folder, model.method_.model.spec.side):
+        of = hashlib.sha256("\0".join([weights, *part.names]).encode("utf-8", "surrogateescape"))
+        found.append(kept / f"{of.hexdigest()[:20]}.csv")
+        files += len(part.names)
+        if not found[-1].exists():
+            pictures = part.read()
+            for name, why in pictures.broken.items():
                 log.warning("Left out: %s: %s.", name, why)
-            broken += len(part.broken)
-            if part.names:
-                file.write(_table(part.names, model.method_.encode(part.images), header=not done))
-                done += len(part.names)
+            codes = model.method_.encode(pictures.images) if pictures.names else None
+            write_bytes(found[-1], _table(pictures.names, codes, header=True) if codes else b"")
+    with atomic(out) as file:
+        for path in found:
+            content = path.read_bytes()
+            lines = content.partition(b"\n")[2]
+            file.write(lines if done else content)
+            done += sum(1 for _ in csv.reader(io.StringIO(lines.decode("utf-8", "surrogateescape"), newline="")))
         if not done:
-            raise VlacError(f"No picture in {folder} can be read; {broken} files.")
-    log.info("%s lists the clusters of %d pictures; %d files could not be read.", out, done, broken)
+            raise VlacError(f"No picture in {folder} can be read; {files} files.")
+    shutil.rmtree(kept)
+    log.info("%s lists the clusters of %d pictures; %d files could not be read.", out, done, files - done)
 
 
 def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None, auto: bool) -> int:
