@@ -263,7 +263,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def file_of(model: str | Path) -> Path:
-    """Return a model's file, given that or the name of weights that come with vlac; raise VlacError if it is missing."""
+    """Return the file of a model, or of weights that come with vlac by their name; raise VlacError if it is missing."""
     shipped = WEIGHTS / f"{model}.pt"
     path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(model).is_file() else Path(model)
     if not path.exists():

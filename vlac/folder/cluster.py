@@ -150,8 +150,8 @@ def class_of(name: str) -> str:
 def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> None:
     """Write the clusters of pictures by a trained model; `folder` as of `cluster`. Memory does not grow with a folder.
 
-    Files that cannot be read are named and counted. An interrupted call leaves the parts that are done beside `out`, from
-    which the same call goes on. Raises VlacError if there is no picture or model, or `out` exists.
+    Files that cannot be read are named and counted. An interrupted call leaves the parts that are done beside `out`,
+    from which the same call goes on. Raises VlacError if there is no picture or model, or `out` exists.
     """
     if out.exists() and not force:
         raise VlacError(f"{out} exists already.", "Name another file, or overwrite it with --force.")
