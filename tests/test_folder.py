@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import resource
 from functools import partial
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def test_a_picture_is_upright_and_its_middle_square(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "deep/er").mkdir(parents=True)
-    solid().save(tmp_path / "deep/er/good ä\n.png")
+    for name in ("deep/er/good ä\n.png", "good ä\n.png"):  # the same name in two folders
+        solid().save(tmp_path / name)
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.jpg").touch()
     whole = tmp_path / "cut.jpg"
@@ -97,7 +99,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "notes.txt").touch()
     found = read_folder(tmp_path)
-    assert found.names == ["deep/er/good ä\n.png"]
+    assert found.names == ["deep/er/good ä\n.png", "good ä\n.png"]
     assert found.broken.keys() == {"text.png", "empty.jpg", "cut.jpg", "bomb.png", "gone.png", "pipe.png"}
     assert found.broken["text.png"] == "it is no picture"
     assert found.broken["gone.png"] == "No such file or directory"
@@ -183,6 +185,22 @@ def test_an_interrupted_assign_resumes(
     assert calls == [24, 25, 25, 11]  # of 61 files the first is no picture
     assert out.read_bytes() == (made / "clusters.csv").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["more.csv"]
+
+
+def test_no_room_is_a_sentence_and_the_same_command_goes_on(
+    made: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assigned = ["assign", str(made / "model.pt"), str(folder), "--out", str(tmp_path / "more.csv")]
+    clustered = ["cluster", str(folder), "--out", str(tmp_path / "out"), "--method", "vlac", "--K", "1", "2", "4", "1"]
+    for command in (assigned, [*clustered, "--minutes", "0.01"]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            assert main(command) == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "could not be written: File too large. Correct that and run again." in capsys.readouterr().err
+        assert main(command) == 0
 
 
 def test_arrays_are_read_as_pictures_of_a_folder(made: Path, folder: Path, tmp_path: Path) -> None:
