@@ -344,3 +344,4 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
     with pytest.raises(VlacError, match="No picture in"):
         module.assign(made / "model.pt", tmp_path / "empty", tmp_path / "a.csv", force=True)
     assert (tmp_path / "a.csv").read_text() == "precious"
+    assert not (tmp_path / "a.csv.parts").exists()

@@ -127,11 +127,10 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise VlacError(f"method is {self.method!r}.", f"Give one of {', '.join(Z)}.")
         params = self._params(len(seen))
         method: Any = kinds()[self.method](params.models["vlac"], params)
-        identity = {"images": hashlib.sha256(seen.tobytes()).hexdigest(), "settings": repr(self.get_params())}
-        identity["vlac"] = __version__
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(checkpoint or Path(folder, "checkpoint.pt"))
-            job = Job(method.label().partition(",")[0], kept, identity, shared=kept.with_name(f"{kept.name}.shared"))
+            shared = kept.with_name(f"{kept.name}.shared")
+            job = Job(method.label().partition(",")[0], kept, self._identity(seen), shared=shared)
             self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
             discard(kept)
             if self.method == "vlac_plus":
@@ -230,6 +229,11 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "models": {"vlac": {"kind": self.method, "K": list(self.K)} | plus},
         }
         return validate(Params, content, "VLAC")
+
+    def _identity(self, images: NDArray[np.uint8]) -> dict[str, str]:
+        """Return what a checkpoint of a training on these images has to be of."""
+        seen = hashlib.sha256(images.tobytes()).hexdigest()
+        return {"images": seen, "settings": repr(self.get_params()), "vlac": __version__}
 
     def _guide(self, images: int) -> dict[str, Any]:
         """Return the settings of VLAC+'s networks before the ladder, those of presets/svhn_small.yaml or fewer."""

@@ -175,6 +175,7 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
             file.write(lines if done else content)
             done += sum(1 for _ in csv.reader(io.StringIO(lines.decode("utf-8", "surrogateescape"), newline="")))
         if not done:
+            shutil.rmtree(kept)  # the files may be mended under the same names
             raise VlacError(f"No picture in {folder} can be read; {files} files.")
     shutil.rmtree(kept)
     log.info("%s lists the clusters of %d pictures; %d files could not be read.", out, done, files - done)

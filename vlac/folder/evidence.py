@@ -1,6 +1,5 @@
 """`vlac cluster --auto-K`: as many clusters on each rung as the pictures' codes support."""
 
-import hashlib
 import logging
 import warnings
 from pathlib import Path
@@ -12,7 +11,6 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from vlac import __version__
 from vlac.errors import VlacError
 from vlac.estimator import VLAC
 from vlac.evaluation.codes import common_scale, varies
@@ -52,10 +50,9 @@ def supported(model: VLAC, images: NDArray[np.uint8], epochs: int, checkpoint: P
         VlacError: no rung's codes are more probable under two or more Gaussians than under one.
     """
     method: Any = kinds()["vlae"]
-    vlae = method(method.Settings(kind="vlae"), clone(model).set_params(epochs=epochs)._params(len(images)))
-    identity = {"images": hashlib.sha256(images.tobytes()).hexdigest(), "settings": repr((model.get_params(), epochs))}
-    identity["vlac"] = __version__
-    vlae.fit(images, model.random_state, Job("codes", checkpoint, identity))
+    short = clone(model).set_params(epochs=epochs)
+    vlae = method(method.Settings(kind="vlae"), short._params(len(images)))
+    vlae.fit(images, model.random_state, Job("codes", checkpoint, short._identity(images)))
     chosen = np.random.default_rng(model.random_state).permutation(len(images))[:CODES]
     found = {rung: _best(z, model.random_state) for rung, z in vlae.encode(images[chosen]).mean.items()}
     for rung, (clusters, gain) in found.items():
