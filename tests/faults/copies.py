@@ -155,6 +155,8 @@ class Copy:
             self.run(*asked[0].split(), fails=None)
         elif "dvc.lock" in said:  # DVC's own sentence: it is no YAML
             (self.folder / "dvc.lock").unlink()
+        elif "Unable to read RWLock-file" in said:  # DVC's own sentence, of a file that it did not finish
+            (self.folder / ".dvc/tmp/rwlock").unlink()
         else:
             raise AssertionError(f"it failed, and says not what to do:\n{said[-3000:]}")
 
