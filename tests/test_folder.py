@@ -263,6 +263,17 @@ def test_an_interrupted_training_resumes(folder: Path, tmp_path: Path, monkeypat
     assert {path.name for path in rough.iterdir()} == MADE
 
 
+def test_what_is_done_once_does_not_lengthen_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def fit(model: VLAC, images: np.ndarray) -> None:
+        clock[0] += 3 + model.epochs * len(images) / 500
+
+    monkeypatch.setattr(VLAC, "fit", fit)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    assert module._rate(VLAC(method="vlac_plus"), tiny_images(300)) == pytest.approx(500)
+
+
 def test_names_keep_their_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode(b"sch\xf6n.png")
     pictures = Pictures([name, *(f"{index}.png" for index in range(59))], tiny_images(60), {})

@@ -47,7 +47,7 @@ def _protocol(
         "Test labels choose nothing: no stopping, checkpoint, seed or setting of a row is picked by them. Training "
         "labels name the clusters (ACC) and teach the judge of samples, after training.",
         *(
-            [f"{chosen} (see {params.experiment}/probe.md)."]
+            [f"{chosen}; `snakemake --cores 4` also writes what the probe found, to {params.experiment}/probe.md."]
             if any(each.needs_rung for each in methods.values())
             else []
         ),
