@@ -198,7 +198,7 @@ def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None, auto:
 
 
 def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
-    """Return images per second of a training's epochs, from a short one with all rungs."""
+    """Return images per second of a training's epochs, from short ones with all rungs."""
     tried, updates, narrower = TRIED[model.method]
     short = clone(model).set_params(epochs=1, enter=(0, 0, 0, 0), hidden=model.hidden // narrower)
     some, took = images[: updates * model.batch], {0: 0.0}
@@ -212,7 +212,8 @@ def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
     finally:
         logging.disable(logging.NOTSET)
     (fewer, least), (more, most) = sorted(took.items())[-2:]
-    return (more - fewer) * len(some) / (most - least)
+    # A quarter at least: beside other work the second may even take less.
+    return (more - fewer) * len(some) / max(most - least, most / 4)
 
 
 def _table(names: Sequence[str], codes: Codes, header: bool) -> bytes:
