@@ -91,3 +91,19 @@ def test_an_earlier_experiment_costs_no_job_but_the_table(tmp_path: Path) -> Non
     assert project.planned() == {"table"}
     assert project.repro() == {"table"}
     assert (tmp_path / "reports/table1.md").read_text() == first
+
+
+def test_snakemake_passes_an_interruption_of_itself_on(tmp_path: Path) -> None:
+    project = Project.make(tmp_path)
+    main = project.folder / "vlac/__main__.py"
+    interrupt = """
+import psutil, signal, time
+
+def stage(job, *of):
+    (engine,) = [each for each in psutil.Process().parents() if each.name() == "snakemake"]
+    engine.send_signal(signal.SIGINT)
+    time.sleep(60)
+
+def _("""
+    main.write_text(main.read_text().replace("def stage(", interrupt, 1))
+    assert "interrupted: the same command resumes" in project.snakemake(fails=True)

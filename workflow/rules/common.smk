@@ -3,10 +3,12 @@
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+import psutil
 from snakemake.exceptions import WorkflowError
 
 from vlac.errors import VlacError
@@ -61,6 +63,19 @@ def requested() -> dict:
 
 # The commands say `python`, which is the one that runs Snakemake, also where its environment is not active.
 os.environ.update(PATH=f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+
+
+def interrupt(signum: int, frame) -> None:
+    """End the jobs on SIGINT to Snakemake alone, which would wait for them and then delete what they have made."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.cmdline()[1:3] == ["-m", "vlac"]:
+                process.terminate()
+    signal.default_int_handler(signum, frame)
+
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a run in the background may ignore Ctrl-C
+    signal.signal(signal.SIGINT, interrupt)
 
 if workflow.is_main_process:
     try:
