@@ -77,3 +77,19 @@ def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_
     for name in ("model.pt", "history.csv", "manifest.json"):
         assert (FOLDER / name).read_bytes() == (calm / name).read_bytes(), name
     assert not Path(CHECKPOINT).exists()
+
+
+def test_a_second_signal_at_the_same_moment_shows_nothing():
+    both = """
+import os, signal
+from vlac import cli
+signal.signal(signal.SIGINT, cli._interrupt), signal.signal(signal.SIGTERM, cli._terminate)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM)
+try:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    ended = subprocess.run([sys.executable, "-c", both], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("interrupted\n", "")

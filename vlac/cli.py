@@ -224,14 +224,18 @@ class _Terminated(BaseException):
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     # Batch systems signal every process of a job, and `work` passes its signal on: a second one may not break the end.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _ignore)
     raise _Terminated
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     # After Ctrl-C an engine sends SIGTERM to jobs that have got the SIGINT themselves; a second Ctrl-C is meant.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _ignore)
     signal.default_int_handler(signum, frame)
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """Do nothing. Of SIG_IGN Python shows a traceback where the signal is already pending."""
 
 
 def _log_to_console() -> None:
