@@ -201,19 +201,19 @@ def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
     """Return images per second of a training's epochs, from short ones with all rungs."""
     tried, updates, narrower = TRIED[model.method]
     short = clone(model).set_params(epochs=1, enter=(0, 0, 0, 0), hidden=model.hidden // narrower)
-    some, took = images[: updates * model.batch], {0: 0.0}
+    some, took = images[: updates * model.batch], [(0, 0.0)]
     logging.disable(logging.INFO)  # epochs that are not those of the training
     try:
         short.fit(images[: 2 * model.batch])  # what is used for the first time takes longer
         for epochs in tried:
             began = time.monotonic()
             short.set_params(epochs=epochs).fit(some)
-            took[epochs] = time.monotonic() - began
+            took.append((epochs, time.monotonic() - began))
     finally:
         logging.disable(logging.NOTSET)
-    (fewer, least), (more, most) = sorted(took.items())[-2:]
-    # A quarter at least: beside other work the second may even take less.
-    return (more - fewer) * len(some) / max(most - least, most / 4)
+    (fewer, first), (more, second) = took[-2:]
+    # A quarter at least: beside other work the longer one may even take less.
+    return (more - fewer) * len(some) / max(second - first, second / 4)
 
 
 def _table(names: Sequence[str], codes: Codes, header: bool) -> bytes:
