@@ -48,6 +48,10 @@ def test_clusters_of_directions_are_lines():
     assert len(set(clusters(codes, 8, seed=0)[line == 0])) > 1  # k-means of the codes tells the sides apart
 
 
+def test_fewer_codes_than_clusters_have_one_each():
+    assert sorted(clusters(np.array([[0.0], [1], [5]]), 4, seed=0)) == [0, 1, 2]
+
+
 def test_moments_by_hand():
     codes = np.array([[0.0, 0], [2, 0], [5, 5], [5, 7]])
     means, covariances = moments(codes, np.array([0, 0, 2, 2]), 3)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ABOVE = "mlflow.parentRunId"
-OPENS = 20.0  # seconds that a training lasts before it opens MLflow
+OPENS = 120.0  # seconds that a training lasts before it opens MLflow, which takes four of the processor
 log = logging.getLogger(__name__)
 _failed = False  # once it has, MLflow is left alone: each further call may take seconds to fail, too
 

@@ -41,9 +41,11 @@ def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Scal
 
 def clusters(points: np.ndarray, K: int, seed: int) -> np.ndarray:
     """Return the cluster, int (N,), of each of N points by k-means."""
-    from scipy.cluster.vq import kmeans2  # its import costs a second, and not every training needs it
+    from scipy.cluster.vq import kmeans2  # these imports cost a second each, and not every training needs them
+    from sklearn.cluster import kmeans_plusplus  # scipy's own takes a minute for 200 clusters
 
-    return np.asarray(kmeans2(points, K, iter=20, minit="++", seed=seed)[1])
+    first, _ = kmeans_plusplus(points, min(K, len(points)), random_state=seed)
+    return np.asarray(kmeans2(points, first, iter=20, minit="matrix")[1])
 
 
 def directions(codes: np.ndarray, noise: np.ndarray) -> np.ndarray:
