@@ -242,7 +242,7 @@ def _log_to_console() -> None:
     """Show the package's own log lines on standard error, except those that a progress bar shows."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.addFilter(lambda record: not getattr(record, "in_bar", False))
+    handler.addFilter(lambda record: not getattr(record, "only_in_file", False))
     logger = logging.getLogger("vlac")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

@@ -52,7 +52,11 @@ def small_params() -> dict[str, object]:
     return dict(values)
 
 
-EAGER = {"vlac/training/epochs.py": "CHECKPOINT_SECONDS", "vlac/tracking/live.py": "OPENS"}
+EAGER = {
+    "vlac/training/epochs.py": "CHECKPOINT_SECONDS",
+    "vlac/training/progress.py": "LINES",
+    "vlac/tracking/live.py": "OPENS",
+}
 """Seconds that become 0 in a copy, whose trainings are short."""
 
 

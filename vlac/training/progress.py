@@ -1,9 +1,13 @@
-"""A live line per epoch: a bar on a terminal, plain lines in a log."""
+"""What is seen of a training: a bar on a terminal, else a line every half minute; the log file has all epochs."""
 
 import logging
 import os
 import sys
+import time
 from typing import Any
+
+LINES = 30.0
+"""Seconds between two lines; the first and the last epoch have one in any case."""
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +18,7 @@ class Progress:
     def __init__(self, title: str, epochs: int, done: int) -> None:
         self.title, self.epochs = title, epochs
         self.bar: Any = None
+        self.said = float("-inf")
         # An engine runs several jobs at once, whose bars would overwrite each other.
         if sys.stderr.isatty() and "VLAC_RUN" not in os.environ:
             try:
@@ -36,9 +41,11 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(line)
             self.bar.update(int(row["epoch"]) - self.bar.n)
-        # The console handler drops this on a terminal, where the bar shows it; the job's log file keeps it.
-        shown = {"in_bar": self.bar is not None}
-        log.info("%s epoch %d/%d: %s", self.title, row["epoch"], self.epochs, line, extra=shown)
+        due = time.monotonic() >= self.said + LINES or row["epoch"] == self.epochs
+        if due:
+            self.said = time.monotonic()
+        only_in_file = {"only_in_file": self.bar is not None or not due}
+        log.info("%s epoch %d/%d: %s", self.title, row["epoch"], self.epochs, line, extra=only_in_file)
 
 
 def summary(row: dict[str, float]) -> str:
