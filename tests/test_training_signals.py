@@ -31,7 +31,7 @@ def start(*python):
     """Start a training of seed 1 in the working folder, on a node that has nothing but what training needs."""
     bare = Path("bare")
     bare.mkdir(exist_ok=True)
-    for module in ("mlflow", "sklearn", "tqdm", "dvc", "snakemake"):
+    for module in ("mlflow", "tqdm", "dvc", "snakemake"):
         (bare / f"{module}.py").write_text("raise ImportError('not on this node')\n")
     environment = os.environ | {"PYTHONPATH": f"{bare.resolve()}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, *python, *TRAIN], env=environment, stderr=subprocess.PIPE, text=True)

@@ -1,7 +1,7 @@
 """Projects in folders of their own, in which the real pipeline runs by the real engines and is disturbed.
 
 What differs from a clone: the parameters, which are small, and that every epoch ends with a checkpoint
-and MLflow is opened at once.
+and a line, and MLflow is opened at once.
 """
 
 import hashlib

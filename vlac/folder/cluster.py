@@ -30,7 +30,7 @@ from vlac.reporting.figures import draw_figures
 log = logging.getLogger(__name__)
 
 UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 12, 200
-"""Without --minutes so many updates, as in the default experiment, in epochs between these."""
+"""Without --minutes so many updates, in epochs between these."""
 
 ORDER = 4
 """Epochs that the rungs need to enter one after the other."""
@@ -70,7 +70,7 @@ def cluster(
         folder: of pictures; or a .npy or .npz file of images, uint8 (N, H, W, 3) or (N, H, W).
         out: where the results go.
         K: clusters by rung; "auto": as many as the evidence supports; None: the method's default.
-        minutes: how long the training may take; without, as many updates as the default experiment.
+        minutes: how long the training may take; without, some 2,500 updates.
         seed: of everything.
         threads: of the CPU; the results of two numbers differ in their last digits.
         labels: the pictures' folders are their classes, which score the clusters and are used for nothing else.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ABOVE = "mlflow.parentRunId"
-OPENS = 120.0  # seconds that a training lasts before it opens MLflow, which takes four of the processor
+OPENS = 120.0  # seconds that a training lasts before it opens MLflow, which takes four seconds of the processor
 log = logging.getLogger(__name__)
 _failed = False  # once it has, MLflow is left alone: each further call may take seconds to fail, too
 
@@ -38,7 +38,7 @@ def guarded() -> Iterator[None]:
 
 
 class Training(AbstractContextManager["Training"]):
-    """Shows a training in MLflow while a `with` block runs it, from when on it has lasted for some seconds.
+    """Shows a training in MLflow while a `with` block runs it, from when on it has lasted for two minutes.
 
     If the block raises, the run ends as failed, or as killed for an interruption (KeyboardInterrupt, SystemExit). One
     of a process that is killed outright stays, until the job is that far again or `rebuild` finds out.

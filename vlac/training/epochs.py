@@ -75,7 +75,7 @@ class Epochs:
                     if done or finished - saved >= CHECKPOINT_SECONDS:
                         unsaved.save(self.job.checkpoint)
                         unsaved, saved = None, time.monotonic()
-                    progress.show(row, self.images, finished - started)
+                    progress.show(row, self.images, finished - started, done)
                     self.job.epoch(row)
         except BaseException as stop:
             if unsaved and not isinstance(stop, Exception):  # an interruption

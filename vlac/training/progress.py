@@ -1,4 +1,4 @@
-"""What is seen of a training: a bar on a terminal, else a line every half minute; the log file has all epochs."""
+"""What is seen of a training: a bar on a terminal, else a line every half minute; a stage's log file has all epochs."""
 
 import logging
 import os
@@ -34,14 +34,14 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def show(self, row: dict[str, float], images: int, seconds: float) -> None:
-        """Show an epoch's row of the history, the speed, and when the training will be done."""
+    def show(self, row: dict[str, float], images: int, seconds: float, done: bool) -> None:
+        """Show an epoch's row of the history, the speed and the time left; `done` after the last one."""
         left = seconds * (self.epochs - row["epoch"])
         line = summary(row) + f"  {images / seconds:.0f} images/s, {left / 60:.1f} min left"
         if self.bar is not None:
             self.bar.set_postfix_str(line)
             self.bar.update(int(row["epoch"]) - self.bar.n)
-        due = time.monotonic() >= self.said + LINES or row["epoch"] == self.epochs
+        due = time.monotonic() >= self.said + LINES or done
         if due:
             self.said = time.monotonic()
         only_in_file = {"only_in_file": self.bar is not None or not due}
