@@ -199,7 +199,7 @@ from vlac import tracking
 from vlac.params.load import load_params
 from vlac.workflow.jobs import jobs
 every = [(job, load_params()) for job in jobs(load_params())]
-for tracking.live.OPENS, later in ((120.0, ""), (0.0, "later")):
+for tracking.live.OPENS, later in ((tracking.live.OPENS, ""), (0.0, "later")):
     os.environ["VLAC_TRACKING"] = later
     for job, params in every:
         with tracking.training(job, params) as view:

@@ -239,7 +239,7 @@ def _ignore(signum: int, frame: FrameType | None) -> None:
 
 
 def _log_to_console() -> None:
-    """Show the package's own log lines on standard error, except those that a progress bar shows."""
+    """Show the package's own log lines on standard error, except those that are for a log file alone."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     handler.addFilter(lambda record: not getattr(record, "only_in_file", False))

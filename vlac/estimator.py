@@ -61,9 +61,9 @@ UNUSED = {
 
 
 class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A ladder whose rungs each cluster images in their own way; the settings are those of presets/digits.yaml.
+    """A ladder whose rungs each cluster images in their own way.
 
-    But for `objective.fade`, which grows with the number of updates.
+    The settings are those of presets/digits.yaml, but for `objective.fade`, which grows with the number of updates.
 
     VLAC+ first learns, in networks of twice the channels, to which cluster of the main rung an image belongs: from
     its form, upright, whatever its colours, as in presets/svhn_small.yaml.
