@@ -7,6 +7,7 @@ ACC is Eq. (10) by the mapping from the labels of the training images. Finding i
 
 import argparse
 import contextlib
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -33,6 +34,8 @@ def main() -> None:
     parser.add_argument("--preset", default="svhn_small")
     options = parser.parse_args()
     params = preset(options.preset, "cpu")
+    if "VLAC_DATA" in os.environ:
+        os.environ["VLAC_DATA"] = os.path.abspath(os.environ["VLAC_DATA"])
     settings: Any = next(model for model in params.models.values() if model.kind == "vlac_plus")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         dataset = datasets()[params.data.source](params.data, Path("raw"))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from vlac.features import compute
 from vlac.methods import kinds
 from vlac.methods.base import AFTER_TRAINING, Method
 from vlac.models import method as ladder_method
+from vlac.params.load import load_params
 
 IMAGES = tiny_images(64)
 
@@ -155,3 +157,16 @@ def test_samples_are_those_of_each_component_in_turn():
         assert (images == method.draw_images(4, method.main_rung, component, 7 + component)).all()
     assert len(samples) == method.K[method.main_rung]
     assert (samples[0] != samples[1]).any()
+
+
+def test_the_notes_say_where_components_start():
+    params = load_params(Path(__file__).parents[1] / "presets/svhn_small.yaml")
+
+    def said(name, params=params):
+        return " ".join(kinds()[params.models[name].kind](params.models[name], params, 3).protocol())
+
+    assert "those of rung 3 start from clusters of its codes' directions" in said("vlac_2layer")
+    assert "those of rung 3 start from the clusters that its network names" in said("vlac_2layer_plus")
+    assert "those of rung 4 start from clusters of its codes," in said("vlac_2layer_plus")
+    head = params.model_copy(update={"mixture": params.mixture.model_copy(update={"q_y": "head"})})
+    assert "those of rung 2 start from the clusters that its network names" in said("vlac_2layer", head)

@@ -70,7 +70,7 @@ def cluster(
         folder: of pictures; or a .npy or .npz file of images, uint8 (N, H, W, 3) or (N, H, W).
         out: where the results go.
         K: clusters by rung; "auto": as many as the evidence supports; None: the method's default.
-        minutes: how long the training may take; without, some 2,500 updates.
+        minutes: how long the training may take; without, some 2,500 updates, but 12 to 200 epochs.
         seed: of everything.
         threads: of the CPU; the results of two numbers differ in their last digits.
         labels: the pictures' folders are their classes, which score the clusters and are used for nothing else.

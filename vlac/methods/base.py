@@ -52,7 +52,7 @@ class Job:
 
     name: str  # the model's name in params.yaml, for log lines
     checkpoint: Path  # of the unfinished training; whoever started it deletes the file after the result is saved
-    identity: dict[str, str]  # hashes of parameters, code and data; a checkpoint of another identity is refused
+    identity: dict[str, str]  # hashes of parameters, code and data; a checkpoint of another identity is set aside
     resumed: Callable[[list[Row]], None] = lambda rows: None  # told once, before all, the rows that a checkpoint holds
     epoch: Callable[[Row], None] = lambda row: None  # told of every epoch that is done
     shared: Path = Path("checkpoints")  # of what several trainings have in common; nothing in it is deleted
@@ -64,7 +64,7 @@ class Method(ABC):
     Args:
         settings: of the class's own `Settings`.
         params: params.yaml; the keys in `sections` alone can be read.
-        rung: the rung of the largest mixture, of a method that `needs_rung`; else 0.
+        rung: the rung of the largest mixture, for a method that `needs_rung`; others do not read it.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
@@ -92,14 +92,14 @@ class Method(ABC):
 
     @abstractmethod
     def fit(self, images: np.ndarray, seed: int, job: Job) -> list[Row]:
-        """Learn from images, uint8 (N, 32, 32, 3), and return the rows of all epochs; [] for a method without epochs.
+        """Learn from images, uint8 (N, H, H, 3), and return the rows of all epochs; [] for a method without epochs.
 
         Equal arguments give equal results, whether or not the training was interrupted in between.
         """
 
     @abstractmethod
     def encode(self, images: np.ndarray) -> Codes:
-        """Return clusters, and what else there is, of any images, uint8 (N, 32, 32, 3)."""
+        """Return clusters, and what else there is, of any images, uint8 (N, H, H, 3)."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class Method(ABC):
         return {}
 
     def samples(self, count: int, seed: int) -> np.ndarray | None:
-        """Return what it draws of each cluster of the main rung, uint8 (K, count, 32, 32, 3); None if it draws none."""
+        """Return what it draws of each cluster of the main rung, uint8 (K, count, H, H, 3); None if it draws none."""
         return None
 
     @abstractmethod

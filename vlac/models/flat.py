@@ -30,9 +30,9 @@ class FeatureMethod(FlatMethod):
 
 
 class NetworkMethod(FlatMethod):
-    """Clusters by a network; of the section `training` it reads device, precision and threads."""
+    """Clusters by a network, trained with settings of its own."""
 
-    sections = ("training",)
+    sections = ("training.threads", "training.device", "training.precision")
 
     network: Any
     """There once `fit` or `load_state` was called."""

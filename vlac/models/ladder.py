@@ -24,7 +24,7 @@ class Spec:
     scale: float  # standard deviation or Laplace scale of p(x given z), in pixel units of [0, 1]
     y_above: tuple[int, ...]  # rungs whose y_l is an input of g_{l+1}; the paper's are all (Eq. 7)
     form: str  # of the sub-networks: a key of `networks.FORMS`
-    covariance: str  # of p(z_l given y_l), or "full"
+    covariance: str  # of p(z_l given y_l): "full" or "diagonal"
     q_y: str  # how q(y_l given x) is found: "head", "responsibilities" or "distilled"
     side: int = field(default=32, kw_only=True)  # height and width of the images: 32, or in form "strided" 64
 
@@ -73,7 +73,7 @@ class Posterior:
 
 
 class Head(nn.Module):
-    """pi_l, mu_l and sigma_l of one rung (Eq. 8): linear in the rung's features h_l and, if asked, in its cluster y_l.
+    """mu_l and sigma_l of one rung (Eq. 8), linear in its features h_l and, if asked, in its cluster y_l; and pi_l.
 
     Args:
         cluster: pi_l, a network from features to K numbers; None where q(y_l given x) needs none.

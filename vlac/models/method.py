@@ -175,6 +175,7 @@ class LadderMethod(Method):
             "enumerated": "KL of z_l summed exactly over the rung's own y_l (lower variance than the paper's sample)",
             "sampled": "KL of z_l at the sample of y_l, as the paper describes",
         }[objective.kl_z]
+        above = ", ".join(map(str, self.params.network.y_above))
         weights = ", ".join(f"{weight:g}" for weight in objective.kl_z_weight)
         scale = {"gaussian": "Gaussian of standard deviation", "laplace": "Laplace of scale"}[likelihood.form]
         return [
@@ -186,18 +187,26 @@ class LadderMethod(Method):
             f"to {objective.temperature_end:g} over the first {objective.temperature_until:.0%} of updates; {kl_z}. "
             f"Weights of the KL terms, after warm-up over {objective.fade} updates: {weights} for z_1 to "
             f"z_{len(objective.kl_z_weight)}, {objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
-            f"Clusters that the rung above sees: y of rungs {', '.join(map(str, self.params.network.y_above))} "
-            f"(Eq. 7: of all). {self._order()} {Q_Y[mixture.q_y]} {self._components()}",
+            f"Clusters that the rung above sees: {f'y of rungs {above}' if above else 'none'} (Eq. 7: of all). "
+            f"{self._order()} {Q_Y[mixture.q_y]} {self._components()}",
         ]
 
     def _components(self) -> str:
         """Return in a sentence what the components are and how they start."""
         mixture = self.params.mixture
-        of = {"kmeans": "from clusters of its codes", "directions": "from clusters of its codes' directions"}
-        of = {how: f"{words}, an epoch after it enters (not in the paper)" for how, words in of.items()}
-        starts = {rung: of.get(mixture.start[rung - 1], "at random") for rung in sorted(self.K)}
-        how = "".join(f"; those of rung {rung} start {each}" for rung, each in starts.items())
-        return f"Components of {mixture.covariance} covariance{how}."
+        of = {"kmeans": "clusters of its codes", "directions": "clusters of its codes' directions"}
+        how = f"Components of {mixture.covariance} covariance"
+        for rung in sorted(self.K):
+            by = mixture.start[rung - 1]
+            found = "the clusters that its network names" if self.named_by_network(rung) else of.get(by)
+            start = "at random" if by == "random" else f"from {found}, an epoch after it enters (not in the paper)"
+            how += f"; those of rung {rung} start {start}"
+        return f"{how}."
+
+    def named_by_network(self, rung: int) -> bool:
+        """Return whether a network says a rung's clusters in training; components then start from these."""
+        q_y: str = self.params.mixture.q_y
+        return q_y == "head"
 
     def _order(self) -> str:
         """Return a sentence on the order in which the active rungs enter."""

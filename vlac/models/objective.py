@@ -92,7 +92,7 @@ def bound(
     kl_z: str,
     fade: Mapping[int, Scalar] | None = None,
 ) -> Bound:
-    """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, 32, 32) in [0, 1].
+    """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, H, H) in [0, 1].
 
     Args:
         posteriors: what `model.encode` says of x.

@@ -170,7 +170,7 @@ class Evaluation(Section):
     neighbours: Positive
     """Of the k-nearest-neighbour measures."""
     fit_limit: Positive
-    """Most images that linear measures and further clusterings are fitted on."""
+    """Most images that the measures of codes, and VLAC+'s k-means of features, are fitted on."""
 
 
 class Params(Section):

@@ -21,7 +21,7 @@ def start_mixture(model: Ladder, rung: int, images: Tensor, fade: dict[int, Scal
     A network that names the clusters has named them already: then they are its own.
 
     Args:
-        images: uint8 (N, 32, 32, 3), on the device.
+        images: uint8 (N, H, H, 3), on the device.
         by: "kmeans", of the codes; or "directions", of their directions from the mean, where a direction and its
             opposite are one.
         seed: other seeds start from other clusters.

@@ -22,7 +22,7 @@ NOISE = 0x5BD1E995
 """Sets the seed of shuffling and noise apart from the weights', in the low 32 bits that a CPU generator keeps."""
 
 Loss = Callable[[Tensor, Tensor, Weights, torch.Generator], tuple[Tensor, Bound]]
-"""From the indices of a batch, int64 (B,), its images, float (B, 3, 32, 32), the settings and the source of all noise
+"""From the indices of a batch, int64 (B,), its images, float (B, 3, H, H), the settings and the source of all noise
 to what an update minimises, a scalar, and the terms of Eq. (9)."""
 
 
@@ -31,7 +31,7 @@ class Trainer:
 
     Args:
         model, loss: just initialised, on the device; called under autocast.
-        images: uint8 (N, 32, 32, 3), on the device.
+        images: uint8 (N, H, H, 3), on the device.
         params: the sections training and objective.
         seed: of shuffling and noise.
         job: where the unfinished training is kept, and who is told of its epochs.

@@ -134,7 +134,7 @@ def gpus(wildcards, params=PARAMS) -> int:
     """Return how many cards a job takes; asked as late as that, when the executor is known."""
     model = getattr(wildcards, "model", getattr(wildcards, "trial", "vlae"))
     kind = params.models[model].kind if model in params.models else "vlae"
-    if "training" not in kinds()[kind].sections:
+    if not {"training", "training.device"} & {*kinds()[kind].sections}:
         return 0  # it reads no training.device
     device = params.training.device
     # The profile allows one card in all, so trainings that use it queue; on a machine without one they need not.

@@ -30,9 +30,9 @@ class PretextSettings(Section):
     """A network that tells how a digit is turned, and clusters of neighbours among its features."""
 
     channels: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    """Feature maps of its three convolutions."""
+    """Feature maps of its three pairs of convolutions."""
     hidden: Positive
-    """Feature maps before the pooling."""
+    """Width of the fully connected layer."""
     epochs: Positive
     """Of the task."""
     batch: Annotated[int, Field(ge=8, le=LARGEST)]
@@ -190,6 +190,9 @@ class Method(vlac.Method):
 
     def label(self) -> str:
         return super().label().replace("VLAC", "VLAC+")
+
+    def named_by_network(self, rung: int) -> bool:
+        return rung == self.main_rung or super().named_by_network(rung)
 
     @property
     def sees(self) -> str:

@@ -61,7 +61,7 @@ class GuideTrainer:
     """Trains the networks of one seed one after the other, epoch by epoch, each with a checkpoint of its own.
 
     Args:
-        images: uint8 (N, 32, 32, 3); on the device.
+        images: uint8 (N, H, H, 3); on the device.
         K: clusters that the last student has.
         seed: of weights, shuffling and draws.
         identity: hashes of all that the result depends on beside the settings, K and seed.

@@ -40,13 +40,13 @@ class Pretext(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the log-odds of the eight transforms, float (B, 8), for normalised images, float (B, 3, 32, 32)."""
+        """Return the log-odds of the eight transforms, float (B, 8), for normalised images, float (B, 3, H, H)."""
         answer: Tensor = self.answer(self.trunk(x))
         return answer
 
     @torch.no_grad()
     def orbit(self, x: Tensor) -> Tensor:
-        """Return what the trunk says of the eight transforms of images, float (B, 3, 32, 32), as (B, 8 hidden)."""
+        """Return what the trunk says of the eight transforms of images, float (B, 3, H, H), as (B, 8 hidden)."""
         x = normalise(x)
         turned = torch.cat([dihedral(x, transform) for transform in range(TRANSFORMS)])
         said = F.normalize(self.trunk(turned.contiguous(memory_format=torch.channels_last)), dim=1)
@@ -66,7 +66,7 @@ class Pretext(nn.Module):
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
-        """Return unit-length features, float (B, size), of images x, float (B, 3, 32, 32) in [0, 1]."""
+        """Return unit-length features, float (B, size), of images x, float (B, 3, H, H) in [0, 1]."""
         return self.project(self.orbit(x))
 
     def project(self, orbit: Tensor) -> Tensor:

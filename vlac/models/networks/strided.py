@@ -2,7 +2,7 @@
 
 The trunk is a chain of strided convolutions, whose outputs are the rungs' features; rung 4 adds a fully connected
 layer. The decoder grows rung 4's plane by sub-pixel convolutions to 16 x 16, where every lower rung adds planes that
-are linear in its z_l; one more sub-pixel convolution renders the image. About 4 M multiply-adds an image at 16, 32 and
+are linear in its z_l; one more sub-pixel convolution renders the image. About 5 M multiply-adds an image at 16, 32 and
 64 feature maps. Images of 64 x 64 pass one more convolution at each end.
 """
 
