@@ -35,14 +35,13 @@ class Request(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def sends(after: int | None = None, ranges: bool = True, shift: int = 0, pause: float = 0.0, hold: float = 0) -> Answer:
+def sends(after: int | None = None, ranges: bool = True, shift: int = 0, hold: float = 0) -> Answer:
     """Send the file as it was asked for.
 
     Args:
         after: bytes after which the answer ends too early.
         ranges: whether the server knows ranges.
         shift: error of the range that it sends.
-        pause: seconds after each byte.
         hold: seconds for which the connection stays open after the last byte.
     """
 
@@ -59,10 +58,7 @@ def sends(after: int | None = None, ranges: bool = True, shift: int = 0, pause: 
             request.say(206, content_length=total - start, content_range=f"bytes {start}-{total - 1}/{total}")
         else:
             request.say(200, content_length=total)
-        content = content[start:][:after]
-        for at in range(0, len(content), 1 if pause else total):
-            request.wfile.write(content[at : at + (1 if pause else total)])
-            time.sleep(pause)
+        request.wfile.write(content[start:][:after])
         time.sleep(hold)
 
     return answer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from project import Project
+from project import ROOT, Project
 
 from vlac.files import write_text
 from vlac.params.load import load_params
@@ -16,7 +16,6 @@ from vlac.workflow.jobs import Job, jobs
 from vlac.workflow.requests import write_rungs
 from vlac.workflow.run import run_job
 
-ROOT = Path(__file__).parents[1]
 Work = Callable[[Job, Any, Any], None]
 
 

@@ -165,6 +165,11 @@ def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path,
     assert main([*command, "--force"]) == 0
 
 
+def test_weights_that_come_with_vlac_give_clusters(folder: Path, tmp_path: Path) -> None:
+    assert main(["assign", "svhn_plus", str(folder / "left"), "--out", str(tmp_path / "more.csv")]) == 0
+    assert {row["file"] for row in rows(tmp_path / "more.csv")} == {path.name for path in (folder / "left").iterdir()}
+
+
 def test_an_interrupted_assign_resumes(
     made: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

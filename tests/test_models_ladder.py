@@ -11,8 +11,7 @@ from vlac.models.ladder import Ladder
 from vlac.params.schema import Likelihood, Network
 
 NETWORK = Network(form="vlae", channels=[2, 3, 4], hidden=5, z=[6, 7, 8, 9], y_above=[1, 2, 3])
-LIKELIHOOD = Likelihood(form="laplace", scale=0.1)
-PARAMS = tiny_params().model_copy(update={"network": NETWORK, "likelihood": LIKELIHOOD})
+PARAMS = tiny_params().model_copy(update={"network": NETWORK, "likelihood": Likelihood(form="laplace", scale=0.1)})
 
 
 def spec_of(kind, rung, **settings):

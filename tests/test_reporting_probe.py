@@ -36,7 +36,7 @@ def test_names_the_rung_with_mean_and_std_in_the_same_bytes_again(tmp_path: Path
         write_probe_report(params_of_the_stage(), scores(), 2, 3, tmp_path / folder)
     assert (tmp_path / "a/probe.png").read_bytes() == (tmp_path / "b/probe.png").read_bytes()
     text = (tmp_path / "a/probe.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
-    assert "**The probe names rung 2.** Rung 3 gets the largest K" in text
+    assert "**The probe names rung 2.** `digit_rung` is 3" in text
     # gmm_purity of rung 2: 0.5 and 0.6, mean 0.55, std 0.1 / sqrt(2)
     assert row(text, "**2**") == ["0.200 ± 0.000", "0.300 ± 0.000", "0.550 ± 0.071", "0.200 ± 0.000"]
     assert row(text, "3")[2] == "0.450 ± 0.071"
@@ -48,6 +48,6 @@ def test_auto_uses_the_answer_and_one_seed_has_no_spread(tmp_path: Path) -> None
     probe = {"seeds": [0], "K": 50}
     write_probe_report(params_of_the_stage(digit_rung="auto", probe=probe), scores(1), 2, 2, tmp_path)
     text = (tmp_path / "probe.md").read_text()
-    assert "Rung 2 gets the largest K, `digit_rung` is auto" in text.replace("\n", " ")
+    assert "`digit_rung` is auto: where a model has rungs, rung 2 gets the largest K" in text.replace("\n", " ")
     assert row(text, "**2**") == ["0.200", "0.300", "0.500", "0.200"]
     assert "seed 0 of the VLAE" in text

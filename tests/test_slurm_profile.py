@@ -26,8 +26,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.parametrize(("device", "cards", "options"), [("cpu", "0", ()), ("cuda", "1", SLURM)])
 def test_every_job_says_what_it_needs(device: str, cards: str, options: tuple[str, ...], project: Project) -> None:
-    if options:
-        pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
     project.change("training", "device", to=device)
     said = project.dry_run(*options)
     assert len(said) == 23
@@ -45,7 +43,6 @@ def test_every_job_says_what_it_needs(device: str, cards: str, options: tuple[st
 
 
 def test_a_cluster_that_does_not_answer_costs_nothing(project: Project, tmp_path: Path) -> None:
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
     for name in ("sinfo", "squeue"):
         (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
         (tmp_path / name).chmod(0o755)

@@ -17,7 +17,7 @@ import mlflow
 import pytest
 import yaml
 from mlflow import MlflowClient
-from tiny import tiny_images, tiny_job, tiny_method
+from tiny import ROOT, tiny_images, tiny_job, tiny_method
 from view_dump import dump
 
 from vlac import cli, tracking
@@ -35,7 +35,6 @@ from vlac.workflow.manifest import Origin, write_manifest
 
 Patch = pytest.MonkeyPatch
 SPAWN = multiprocessing.get_context("spawn")
-ROOT = Path(__file__).parents[1]
 JOB = Job(STAGES["train"], "tiny", "gmdgm", 0)
 EVALUATE, TABLE = Job(STAGES["evaluate"], "tiny", "gmdgm", 0), Job(STAGES["table"], "tiny")
 NAME = "vlac: tiny: gmdgm seed 0"
@@ -303,11 +302,9 @@ def test_a_store_that_cannot_be_used_costs_one_warning(
         Path("mlflow.db").write_bytes(b"no database" * 1000)
     else:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", fault)
-    began = time.monotonic()
     train(1, 2, 3)
     finish(JOB)
     tracking.publish(TABLE, [(JOB, load_params())])
-    assert time.monotonic() - began < 30
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warning.startswith(f"MLflow does not show this run: {said}. No result is lost; `python -m vlac track`")
     with pytest.raises(VlacError, match="cannot be rebuilt") as refused:
@@ -350,7 +347,6 @@ def test_a_temporary_copy_of_dvc_shows_its_runs_in_the_project(folder: Path, mon
     shutil.rmtree(copy)
     monkeypatch.chdir(folder)
     assert dump(folder)[NAME]["files"]["train/0.log"]
-    assert not copy.exists()
 
 
 def test_processes_that_start_at_once_share_a_fresh_store(folder: Path) -> None:

@@ -103,14 +103,6 @@ def test_it_trains_as_a_plain_loop_does(path):
         torch.testing.assert_close(method.model.state_dict()[name], value, rtol=1e-3, atol=2e-4, msg=name)
 
 
-def test_equal_seeds_train_to_equal_bytes_and_others_do_not(uninterrupted, path, tmp_path):
-    torch.manual_seed(99)  # what happened before does not matter
-    assert finish(path) == uninterrupted[0]
-    weights, rows = finish(tmp_path / "1.pt", seed=1)
-    assert weights != uninterrupted[0][0]
-    assert rows != uninterrupted[0][1]
-
-
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("update", [1, STEPS, 3 * STEPS - 1])
 def test_stopped_in_mid_epoch_it_resumes_after_the_last_complete_one(

@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import tiny_project
+from tiny import ROOT, tiny_project
 
 from vlac.cli import main
 
-ROOT = Path(__file__).parents[1]
 TRAIN = ["train", "--model", "vlac", "--seed", "1"]
-VLAC = ("-m", "vlac")
 MAIN = "import vlac.cli as c; exit(c.main())"
 SHOWN = "from vlac.training import epochs, progress; progress.LINES = 0; "
 CHATTY = ("-c", SHOWN + MAIN)
@@ -71,7 +69,7 @@ def test_terminated_and_killed_it_ends_in_the_bytes_of_an_uninterrupted_run(tmp_
     assert 2 <= int(resumed[1]) < EPOCHS - 2
     assert not FOLDER.exists()
 
-    process = start(*VLAC)
+    process = start("-m", "vlac")
     lines = process.communicate()[1]
     assert process.returncode == 0, lines
     assert int(re.search(r"resumed from .* after epoch (\d+)", lines)[1]) >= int(resumed[1]) + 2

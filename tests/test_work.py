@@ -39,7 +39,7 @@ def test_a_job_that_fails_stops_only_what_reads_from_it(project: Project) -> Non
     shutil.rmtree(trained)
     trained.touch()  # in the way
     (project.folder / "results/tiny/train/vlac_1layer/0/manifest.json").unlink()
-    said = project.run(*WORK, fails=True)
+    said = project.run(*WORK, fails=4)
     first, *others = ran(said)
     assert first == "python -m vlac train --model gmdgm --seed 0"
     assert "python -m vlac train --model vlac_1layer --seed 0" in others
@@ -52,7 +52,7 @@ def test_a_job_that_fails_stops_only_what_reads_from_it(project: Project) -> Non
 
 
 def test_no_job_starts_once_the_time_is_up_and_the_same_command_continues(project: Project) -> None:
-    said = project.run(*WORK, "--minutes", "0.00001", fails=True)
+    said = project.run(*WORK, "--minutes", "0.00001", fails=3)
     assert ran(said) == []
     assert "Left: download, because the time is up." in said
     assert ran(project.run(*WORK, "--minutes", "60"))

@@ -63,7 +63,7 @@ def render(count: int, seed: int, style: Style = Style()) -> Split:
     blocks = [_block(stream, style, glyphs, masks, sigmas) for stream in streams]
     images = np.concatenate([images for images, _ in blocks])[:count]
     factors = {name: np.concatenate([factors[name] for _, factors in blocks])[:count] for name in FACTOR_VALUES}
-    return Split(images, factors["digit"], factors, dict(FACTOR_VALUES))
+    return Split(images, factors, dict(FACTOR_VALUES))
 
 
 def _block(

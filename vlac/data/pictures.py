@@ -113,7 +113,7 @@ def read_picture(path: Path, side: int = SIDE) -> NDArray[np.uint8]:
     """Return a file's first frame, upright, its middle square in side x side RGB; transparent parts are white.
 
     Raises:
-        OSError, ValueError, SyntaxError: it is no picture, or a damaged one.
+        Exception: of nearly any kind, if it is no picture, or a damaged one.
     """
     with Image.open(path) as picture:
         if picture.width * picture.height > MOST_PIXELS:

@@ -26,16 +26,14 @@ class Split:
     """
 
     images: np.ndarray  # uint8 (N, 32, 32, 3), RGB, rows from the top
-    labels: np.ndarray  # uint8 (N,), the digit 0..9 or another class
-    factors: dict[str, np.ndarray]  # uint8 (N,) by name, an index into `factor_values`; `target` equals `labels`
+    factors: dict[str, np.ndarray]  # uint8 (N,) by name, an index into `factor_values`; one of them is the `target`
     factor_values: dict[str, tuple[str, ...]]  # the names of each factor's values, in index order
 
     def __post_init__(self) -> None:
         images, count = self.images, len(self)
         if images.dtype != np.uint8 or images.shape != (count, *IMAGE_SHAPE):
             raise VlacError(f"Images must be uint8 of shape (N, 32, 32, 3), not {images.dtype} {images.shape}.")
-        same = np.array_equal(self.factors.get(self.target, ()), self.labels)
-        if self.factors.keys() != self.factor_values.keys() or not same:
+        if self.factors.keys() != self.factor_values.keys() or not self.target:
             raise VlacError(
                 'All factors must have names for their values, and "digit" or "class" must be there: the labels.'
             )
@@ -54,6 +52,11 @@ class Split:
         return next((name for name in TARGETS if name in self.factors), "")
 
     @property
+    def labels(self) -> np.ndarray:
+        """The digit 0..9 or another class of each image, uint8 (N,)."""
+        return self.factors[self.target]
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the labels, in their order."""
         return self.factor_values[self.target]
@@ -61,7 +64,7 @@ class Split:
     def part(self, chosen: np.ndarray) -> "Split":
         """Return some of the images, by their indices."""
         factors = {name: index[chosen] for name, index in self.factors.items()}
-        return Split(self.images[chosen], self.labels[chosen], factors, self.factor_values)
+        return Split(self.images[chosen], factors, self.factor_values)
 
     def save(self, path: Path) -> None:
         """Write the split as an uncompressed .npz, atomically; equal content gives equal bytes."""
@@ -82,8 +85,7 @@ class Split:
             names = [key.removeprefix("factor_") for key in arrays if key.startswith("factor_")]
             factors = {name: arrays[f"factor_{name}"] for name in names}
             values = {name: tuple(arrays[f"values_{name}"].tolist()) for name in names}
-            target = next(name for name in TARGETS if name in factors)
-            return cls(arrays["images"], factors[target], factors, values)
+            return cls(arrays["images"], factors, values)
 
         return parsed(path, split)
 
@@ -92,7 +94,7 @@ def from_labels(
     images: np.ndarray, labels: np.ndarray, target: str = "digit", classes: tuple[str, ...] = DIGITS
 ) -> Split:
     """Return a split whose one known factor is the digit, as for SVHN, or the class."""
-    return Split(images, labels, {target: labels}, {target: classes})
+    return Split(images, {target: labels}, {target: classes})
 
 
 def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +109,8 @@ def hold_out(count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def joined(splits: list[Split]) -> Split:
-    """Return the images of all splits as one, with the labels alone as known factor if there are several."""
+    """Return the images of all splits, whose factors are the same, as one."""
     if len(splits) == 1:
         return splits[0]
-    images, labels = np.concatenate([s.images for s in splits]), np.concatenate([s.labels for s in splits])
-    return from_labels(images, labels, splits[0].target, splits[0].classes)
+    factors = {name: np.concatenate([split.factors[name] for split in splits]) for name in splits[0].factors}
+    return Split(np.concatenate([split.images for split in splits]), factors, splits[0].factor_values)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PAGE = "http://ufldl.stanford.edu/housenumbers"
 CORRECT = "Correct data.path in params.yaml, or the environment variable VLAC_DATA."
 OFFLINE = (
-    "Without network, set data.path in params.yaml, or the environment variable VLAC_DATA, to a folder with "
-    "train_32x32.mat and test_32x32.mat, or set data.source to digits."
+    "Without network, set data.path in params.yaml, or the environment variable VLAC_DATA, to a folder with the .mat "
+    "files, such as train_32x32.mat and test_32x32.mat, or set data.source to digits."
 )
 
 TIMEOUT = 10.0  # seconds without an answer, or without a byte

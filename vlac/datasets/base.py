@@ -85,7 +85,7 @@ def source_content(source: str, files: list[File]) -> dict[str, Any]:
 
 
 def read_source(path: Path) -> list[File]:
-    """Return the files of which source.json tells; raise VlacError if it tells of none."""
+    """Return the files of which source.json tells; raise VlacError if it is damaged."""
     found = read_json(path)
     try:
         return [File(**entry) for entry in found["files"]]

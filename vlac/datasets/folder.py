@@ -43,7 +43,7 @@ class Dataset(base.Dataset):
         from vlac.data.pictures import read_folder
         from vlac.data.split import from_labels
 
-        path = os.environ.get(base.ENVIRONMENT) or self.data.path
+        path = os.path.expanduser(os.environ.get(base.ENVIRONMENT) or self.data.path)
         key = hashlib.sha256(path.encode()).hexdigest()[:12]
         classes: list[str] = []
         files = []

@@ -41,5 +41,5 @@ def nearest_neighbours(fit_codes: Points, fit_labels: Labels, codes: Points, nei
 
     _, nearest = KDTree(fit_codes).query(codes, range(1, 1 + min(neighbours, len(fit_codes))))
     votes = fit_labels[nearest]
-    labels = np.arange(fit_labels.max() + 1)
+    labels = np.arange(int(fit_labels.max()) + 1)  # of uint8, 255 + 1 would be 0
     return (votes[..., None] == labels).sum(axis=1).argmax(axis=-1)

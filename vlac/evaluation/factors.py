@@ -22,8 +22,9 @@ def seen_factors(train: Points, test: Points) -> tuple[dict[str, Labels], dict[s
 
     Returns:
         Of training and of test images, by the names in `SEEN`, integers (N,) and (M,): `CLASSES` classes in the order
-        of the value, of about equal size among training images. A factor in which these are all alike, such as the hue
-        of grey pictures, is left out. The hue is an angle, red at 0, green at a third of the turn.
+        of the value, of about equal size among training images, fewer where many values are equal. A factor with one
+        class, such as the hue of grey pictures, is left out. The hue is an angle, red and grey at 0, green at a third
+        of the turn.
     """
     values, test_values = _mean_colour(train), _mean_colour(test)
     on_train: dict[str, Labels] = {}

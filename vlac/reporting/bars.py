@@ -19,7 +19,8 @@ def draw_bars(rows: pd.DataFrame, chance: float, title: str, path: Path) -> None
     height = 1.5 + 0.32 * len(rows)
     with canvas(path, 9.6, height) as figure:
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.36, right=0.97, bottom=0.5 / height, top=1 - 0.85 / height)
+        left = max(0.36, 0.0064 * rows["row"].str.len().max())  # the longest name has room
+        figure.subplots_adjust(left=left, right=0.97, bottom=0.5 / height, top=1 - 0.85 / height)
         at = range(len(rows))
         for sees, of in rows.assign(at=at).groupby("sees"):
             if sees:
@@ -36,4 +37,4 @@ def draw_bars(rows: pd.DataFrame, chance: float, title: str, path: Path) -> None
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("ACC, mean and standard deviation over seeds")
         figure.text(0.015, 1 - 0.3 / height, title, fontsize=12, weight="bold")
-        figure.legend(loc="upper left", bbox_to_anchor=(0.36, 1 - 0.38 / height), ncols=5, fontsize=8)
+        figure.legend(loc="upper left", bbox_to_anchor=(left, 1 - 0.38 / height), ncols=5, fontsize=8)

@@ -29,9 +29,11 @@ def differences_of_rows(scores: Mapping[str, Sequence[float]], of: Collection[st
     for first, second, difference, low, high, *ps in pairs[list(ORDER)].itertuples(index=False):
         interval = "no spread" if low != low else f"{number(low)} to {number(high)}"
         rows.append([first, second, number(difference), interval, *map(_p, ps)])
+    tested = pairs["permutation"].notna().any()
+    limit = f"for which the permutation test cannot give a p below {least_p(seeds):.2g}"
     text = (
-        f"Over {seeds} seeds per row, for which the permutation test cannot give a p below {least_p(seeds):.2g}. Holm: "
-        f"p adjusted for {len(rows)} pairs. Which tests these are: [docs/reports.md](../docs/reports.md)."
+        f"Over {seeds} seeds per row, {limit if tested else 'too many for the permutation test'}. Holm: "
+        f"p adjusted for {len(rows)} pair(s). Which tests these are: [docs/reports.md](../docs/reports.md)."
     )
     return [head, paragraph(text), aligned(HEADS, rows, left=2)]
 

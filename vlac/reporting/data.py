@@ -1,5 +1,6 @@
 """A look at the data before anything is trained: counts, pixel statistics and a contact sheet."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from vlac.reporting.markdown import aligned
 
 ROWS = 12
 """Images of a class on the contact sheet."""
+
+NAME = 10
+"""Letters of a class's name for which its column is wide enough."""
 
 
 def data_report(train: Split, test: Split, description: str) -> str:
@@ -37,7 +41,9 @@ def contact_sheet(path: Path, split: Split) -> None:
     """Write a PNG with a column of the first training images of each class; equal content, equal bytes."""
     classes = range(len(split.classes))
     cells = stacked(split.images, (np.flatnonzero(split.labels == label) for label in classes), ROWS)
-    draw_columns("Training images", f"The first of each {split.target}.", [("", cells, list(split.classes))], path)
+    # Names of folders: they may be long, and hold what matplotlib takes for a formula.
+    names = [textwrap.shorten(name, NAME, placeholder="…").replace("$", r"\$") for name in split.classes]
+    draw_columns("Training images", f"The first of each {split.target}.", [("", cells, names)], path)
 
 
 def _counts(split: Split, factor: str) -> list[str]:

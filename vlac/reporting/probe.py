@@ -1,4 +1,4 @@
-"""The probe's report: how much digit identity each rung of a VLAE carries, in a table and a bar chart."""
+"""The probe's report: how much class identity, that of the digit, each rung of a VLAE carries; a table, a chart."""
 
 from pathlib import Path
 
@@ -37,14 +37,15 @@ def _report(params: Params, scores: pd.DataFrame, answer: int, rung: int) -> str
         f"{scores['chance'].mean():.3f}. How: [docs/reports.md](../../docs/reports.md)."
     )
     parts = [
-        "# Probe: which rung carries digit identity?",
+        "# Probe: which rung carries class identity?",
         f"Data set: **{datasets()[params.data.source].title}** · experiment: **{params.experiment}** · "
         f"vlac **{__version__}**",
         paragraph(
-            f"**The probe names rung {answer}.** Rung {rung} gets the largest K, `digit_rung` is {params.digit_rung}."
+            f"**The probe names rung {answer}.** `digit_rung` is {params.digit_rung}: where a model has rungs, rung "
+            f"{rung} gets the largest K."
         ),
         aligned(["Rung", *MEASURES.values()], rows),
-        "![Digit identity by rung](probe.png)",
+        "![Class identity by rung](probe.png)",
         paragraph(protocol),
     ]
     return "\n\n".join(parts) + "\n"
@@ -66,5 +67,5 @@ def _chart(path: Path, scores: pd.DataFrame, answer: int, rung: int) -> None:
         axes.set_ylim(0, 1)
         axes.set_ylabel("accuracy on the hold-out")
         axes.grid(axis="y")
-        figure.text(0.085, 0.93, "Digit identity in the codes $z_\\ell$ of a VLAE, by rung", fontsize=11, weight="bold")
+        figure.text(0.085, 0.93, "Class identity in the codes $z_\\ell$ of a VLAE, by rung", fontsize=11, weight="bold")
         figure.legend(ncols=5, loc="lower left", bbox_to_anchor=(0.075, 0.83), fontsize=8, columnspacing=1.2)

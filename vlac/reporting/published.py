@@ -1,7 +1,8 @@
 """Table 1 of the paper as printed, test set cluster accuracy on SVHN; docs/method.md says what to know of its rows."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from vlac.methods.base import Method
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,12 @@ class PublishedRow:
     kind: str
     K: list[int] | int  # clusters per rung (VLAC), or in all
 
-    def is_run_by(self, name: str, settings: Any) -> bool:
-        """Tell whether a model of params.yaml is this row's: same name, same kind, same K."""
-        return name == self.model and (settings.kind, getattr(settings, "K", None)) == (self.kind, self.K)
+    def is_run_by(self, name: str, method: Method) -> bool:
+        """Tell whether a model of params.yaml is this row's: same name, same kind, same K, also on the probe's rung."""
+        K = getattr(method.settings, "K", None)
+        if isinstance(K, list):
+            K = [method.K.get(rung, 1) for rung in range(1, len(K) + 1)]
+        return name == self.model and (method.settings.kind, K) == (self.kind, self.K)
 
 
 TABLE_1 = (

@@ -43,7 +43,7 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
     models: dict[str, Any] = params.models
     rung = {name: int(table["rung"].iloc[0]) for name, table in scores.items()}
     methods = {name: kinds()[model.kind](model, params, rung[name]) for name, model in models.items()}
-    rows = _rows(params, methods, scores)
+    rows = _rows(methods, scores)
     table = _main_table(rows)
     parts = [
         "# Table 1: test set cluster accuracy",
@@ -75,11 +75,11 @@ def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
     return pd.concat([read_csv(folder / str(seed) / file) for seed in params.seeds], ignore_index=True)
 
 
-def _rows(params: Params, methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:
+def _rows(methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[Row]:
     """Return the paper's rows in its order, then the other models by name, each with its further clusterings."""
     order = []
     for printed in TABLE_1:
-        name = next((name for name, model in params.models.items() if printed.is_run_by(name, model)), "")
+        name = next((name for name, method in methods.items() if printed.is_run_by(name, method)), "")
         order.append((printed.label, printed.accuracy, name))
     own = set(methods) - {name for _, _, name in order}
     order += [(f"{name}: {methods[name].label()}", "", name) for name in sorted(own)]
@@ -115,8 +115,8 @@ def _comparability(params: Params, files: list[File]) -> str:
     if all(file.official for file in files):
         return "Published and measured numbers are for the same official SVHN test split."
     return (
-        "The measured numbers are for files that are not the official SVHN files, byte for byte (see the notes): "
-        "compare them with the published ones with care."
+        "The measured numbers are for files not all of which are the official SVHN files, byte for byte (see the "
+        "notes): compare them with the published ones with care."
     )
 
 
