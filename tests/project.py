@@ -143,7 +143,7 @@ class Project:
     def stale(self) -> set[str]:
         """Return the commands that `vlac plan` does not find up to date."""
         said = self.run("python", "-m", "vlac", "plan")
-        return set(re.findall(r"^(?!up to date).* {2,}python -m vlac (.*)$", said, re.MULTILINE))
+        return set(re.findall(r"^(?!up to date).* python -m vlac (.*)$", said, re.MULTILINE))
 
     def repro(self, *arguments: str) -> set[str]:
         """Run `dvc repro`, and return the commands whose jobs were not up to date."""

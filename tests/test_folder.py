@@ -9,6 +9,7 @@ import re
 import resource
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -192,6 +193,20 @@ def test_an_interrupted_assign_resumes(
     assert [path.name for path in tmp_path.iterdir()] == ["more.csv"]
 
 
+def test_an_assign_does_not_go_on_with_other_pictures(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("a.npy", "b.npy")):
+        np.save(tmp_path / name, tiny_images(9, seed))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "atomic", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            module.assign(made / "model.pt", tmp_path / "a.npy", tmp_path / "out.csv")
+    for out in ("out.csv", "fresh.csv"):
+        module.assign(made / "model.pt", tmp_path / "b.npy", tmp_path / out)
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
+
+
 def test_no_room_is_a_sentence_and_the_same_command_goes_on(
     made: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -353,7 +368,7 @@ def test_mistakes_are_named(folder: Path, made: Path, tmp_path: Path) -> None:
         (folder / "left").chmod(0)
         assert "too few" in refused(folder, out, [1, 2, 30, 1])
         (folder / "left").chmod(0o755)
-    with pytest.raises(VlacError, match=r"model\.pt is missing\. Name a model\.pt of `vlac cluster`"):
+    with pytest.raises(VlacError, match=r"model\.pt is no file\. Name a model\.pt of `vlac cluster`"):
         module.assign(tmp_path / "model.pt", folder, tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("precious")
     (tmp_path / "empty/b.png").unlink()

@@ -123,7 +123,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             VlacError: a setting is out of range, or the training diverged.
         """
         seen = as_images(images, *SIDES)
-        if not 0 <= self.random_state < 2**32:
+        if self.random_state is None or not 0 <= self.random_state < 2**32:
             raise VlacError(f"random_state is {self.random_state}.", "Give a number from 0 to 2^32 - 1.")
         if self.method not in Z:
             raise VlacError(f"method is {self.method!r}.", f"Give one of {', '.join(Z)}.")
@@ -213,8 +213,10 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _params(self, images: int = 0) -> Params:
         """Return the settings, for so many images, as a params.yaml that holds nothing but this model."""
         fade = max(1, round(images // max(self.batch, 1) * self.epochs / FADE))
-        enter = self.enter or (self.epochs // 2, *(min(after, max(self.epochs - 1, 0)) for after in (1, 2)), 0)
-        z = list(self.z or Z[self.method])
+        enter = self.enter
+        if enter is None:
+            enter = (self.epochs // 2, *(min(after, max(self.epochs - 1, 0)) for after in (1, 2)), 0)
+        z = list(Z[self.method] if self.z is None else self.z)
         network = {"form": "strided", "channels": list(self.channels), "hidden": self.hidden, "z": z}
         objective: dict[str, Any] = {"kl_z": "enumerated", "kl_z_weight": [1.0] * 4, "kl_y_weight": 1.0}
         objective |= {"temperature_start": 1.0, "temperature_end": 0.5, "temperature_until": 0.5}
@@ -238,8 +240,8 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return {"images": seen, "settings": repr(self.get_params()), "vlac": __version__}
 
     def _guide(self, images: int) -> dict[str, Any]:
-        """Return the settings of VLAC+'s networks before the ladder, those of presets/svhn_small.yaml or fewer."""
-        clusters, batch, hidden = max(self.K), max(2 * self.batch, 8), 2 * self.hidden
+        """Return the settings of VLAC+'s networks before the ladder: those of presets/svhn_small.yaml at its size."""
+        clusters, batch, hidden = max(self.K), min(max(2 * self.batch, 8), max(images, 8)), 2 * self.hidden
         pretext = {"channels": [2 * maps for maps in self.channels], "hidden": hidden, "shift": 2.0, "polarity": True}
         pretext |= {"epochs": max(self.epochs // 2, 1), "batch": batch, "lr": 1e-3}
         # Clusters of neighbours get as many updates of 1,000 as there, if that is not more than 150 epochs.
@@ -269,11 +271,11 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def file_of(model: str | Path) -> Path:
-    """Return the file of a model, or of weights that come with vlac by their name; raise VlacError if it is missing."""
+    """Return the file of a model, or of weights that come with vlac by their name; raise VlacError if there is none."""
     shipped = WEIGHTS / f"{model}.pt"
     path = shipped if shipped.parent == WEIGHTS and shipped.exists() and not Path(model).is_file() else Path(model)
-    if not path.exists():
-        raise VlacError(f"{path} is missing.", "Name a model.pt of `vlac cluster`, or digits, svhn or svhn_plus.")
+    if not path.is_file():
+        raise VlacError(f"{path} is no file.", "Name a model.pt of `vlac cluster`, or digits, svhn or svhn_plus.")
     return path
 
 

@@ -104,7 +104,7 @@ def cluster(
         wanted = "the evidence" if auto else f"{max(given)} clusters"
         raise VlacError(
             f"{folder} has {count} readable pictures, too few for {wanted}.",
-            f"At least {least} are needed; fewer clusters are set by --K.",
+            f"At least {least} are needed" + ("; fewer clusters are set by --K." if least > 40 else "."),
         )
 
     model = VLAC(K=given, batch=min(64, count // 4), threads=threads, random_state=seed, method=method)
@@ -131,7 +131,7 @@ def cluster(
     if labels:
         report["scores"] = _scores(classes, codes, model.method_.K)
     model.save(out / "model.pt")
-    write_bytes(out / "clusters.csv", _table(pictures.names, codes, header=True))
+    write_bytes(out / "clusters.csv", _table(pictures.names, codes))
     write_text(out / "index.html", page(model, pictures, codes, seed))
     (out / "figures").mkdir(exist_ok=True)
     title = f"{model.method_.label()}, seed {seed}"
@@ -139,6 +139,7 @@ def cluster(
     write_json(out / "report.json", report)
     for path in (*out.glob("checkpoint*.pt"), unfinished):
         path.unlink()
+    shutil.rmtree(out / "checkpoint.pt.shared", ignore_errors=True)  # of VLAC+ that was asked for before
     log.info("Open %s in a browser. %s lists every file's clusters.", out / "index.html", out / "clusters.csv")
 
 
@@ -160,7 +161,10 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
     kept = out.with_name(f"{out.name}.parts")
     found, done, files = [], 0, 0
     for part in parts_of(folder, model.method_.model.spec.side):
-        of = hashlib.sha256("\0".join([weights, *part.names]).encode("utf-8", "surrogateescape"))
+        files_of_part = [folder / name for name in part.names] if folder.is_dir() else [folder]
+        times = [f"{file.lstat().st_size} {file.lstat().st_mtime_ns}" for file in files_of_part]
+        key = "\0".join([weights, str(folder.resolve()), *part.names, *times])
+        of = hashlib.sha256(key.encode("utf-8", "surrogateescape"))
         found.append(kept / f"{of.hexdigest()[:20]}.csv")
         files += len(part.names)
         if not found[-1].exists():
@@ -168,7 +172,7 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
             for name, why in pictures.broken.items():
                 log.warning("Left out: %s: %s.", name, why)
             codes = model.method_.encode(pictures.images) if pictures.names else None
-            write_bytes(found[-1], _table(pictures.names, codes, header=True) if codes else b"")
+            write_bytes(found[-1], _table(pictures.names, codes) if codes else b"")
     with atomic(out) as file:
         for path in found:
             content = path.read_bytes()
@@ -216,13 +220,12 @@ def _rate(model: VLAC, images: NDArray[np.uint8]) -> float:
     return (more - fewer) * len(some) / max(second - first, second / 4)
 
 
-def _table(names: Sequence[str], codes: Codes, header: bool) -> bytes:
+def _table(names: Sequence[str], codes: Codes) -> bytes:
     """Return file, cluster and probability of every rung as CSV; names keep their bytes."""
     rungs = sorted(codes.q)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    if header:
-        writer.writerow(["file", *(f"{what}_{rung}" for rung in rungs for what in ("cluster", "probability"))])
+    writer.writerow(["file", *(f"{what}_{rung}" for rung in rungs for what in ("cluster", "probability"))])
     for index, name in enumerate(names):
         cells = [(int(codes.y[rung][index]), f"{codes.q[rung][index].max():.4f}") for rung in rungs]
         writer.writerow([name, *(value for pair in cells for value in pair)])

@@ -7,13 +7,13 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from vlac.data.pictures import Pictures
 from vlac.estimator import VLAC
 from vlac.methods.base import Codes
+from vlac.reporting.figures import from_components
 
 SHOWN = 4000
 """Most pictures on the page: more make it slow to open."""
@@ -34,11 +34,8 @@ def page(model: VLAC, pictures: Pictures, codes: Codes, seed: int) -> str:
     rungs, central = [], []
     for rung in sorted(model.method_.K, key=lambda each: -model.method_.K[each]):
         y, mean = codes.y[rung], codes.mean[rung]
-        prior = model.method_.model.prior(rung).cpu()
-        with torch.no_grad():
-            far = prior.whiten(torch.from_numpy(mean)).norm(dim=-1).numpy()[np.arange(count), y]
-        by_distance = np.argsort(far, kind="stable")
-        members = {k: by_distance[y[by_distance] == k] for k in range(prior.K)}
+        by_distance = np.argsort(from_components(model.method_.model.cpu(), codes, rung), kind="stable")
+        members = {k: by_distance[y[by_distance] == k] for k in range(model.method_.K[rung])}
         central += [index for found in members.values() for index in found[:CENTRAL]]
         rungs.append((rung, y, _plane(mean), members))
     chosen = np.array(list(dict.fromkeys([*central, *order]))[: max(SHOWN, len(set(central)))])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from vlac.errors import VlacError
-from vlac.features import DESCRIPTION, SIZE, Sees, compute
+from vlac.features import SIZE, Sees, compute
 from vlac.methods import base
 from vlac.models.flat import FeatureMethod
 
@@ -81,6 +81,8 @@ class Method(FeatureMethod):
         return f"GMM on {self.sees}, K = {self.settings.K}"
 
     def protocol(self) -> list[str]:
+        from vlac.features.names import DESCRIPTION
+
         how = f"GMM (full covariances, at most {STEPS} steps of EM from one k-means start) of all training images"
         return [
             f"{how}, on the first {self.settings.size} principal components of {DESCRIPTION[self.settings.features]}."

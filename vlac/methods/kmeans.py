@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.features import DESCRIPTION, SIZE, Sees, compute
+from vlac.features import SIZE, Sees, compute
 from vlac.methods import base
 from vlac.models.flat import FeatureMethod
 
@@ -55,5 +55,7 @@ class Method(FeatureMethod):
         return f"k-means on {self.sees}, K = {self.settings.K}"
 
     def protocol(self) -> list[str]:
+        from vlac.features.names import DESCRIPTION
+
         how = "k-means (Lloyd's algorithm, one k-means++ start) of all training images"
         return [f"{how}, on {DESCRIPTION[self.settings.features]}."]

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from vlac.errors import VlacError
-from vlac.features import TITLE
 from vlac.methods.base import Method
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ class FeatureMethod(FlatMethod):
 
     @property
     def sees(self) -> str:
+        from vlac.features.names import TITLE
+
         return TITLE[self.settings.features]
 
 

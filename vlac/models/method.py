@@ -24,14 +24,6 @@ BATCH = 500
 """Images that are encoded at a time."""
 
 
-Q_Y = {
-    "head": "q(y given x) is a linear softmax network, q(z given x, y) depends on y, as in the paper.",
-    "responsibilities": "q(y given x) is p(y given z) at the sampled z (not in the paper).",
-    "distilled": "q(y given x) is a linear softmax network taught by p(y given z) at the sampled z (not in the paper).",
-}
-"""How q(y given x) is found, in a sentence, by `mixture.q_y`."""
-
-
 class LadderMethod(Method):
     """A ladder trained by Eq. (9)."""
 
@@ -169,52 +161,14 @@ class LadderMethod(Method):
         self.rung = self.model.main_rung
 
     def protocol(self) -> list[str]:
-        training, objective, likelihood = self.params.training, self.params.objective, self.params.likelihood
-        mixture = self.params.mixture
-        kl_z = {
-            "enumerated": "KL of z_l summed exactly over the rung's own y_l (lower variance than the paper's sample)",
-            "sampled": "KL of z_l at the sample of y_l, as the paper describes",
-        }[objective.kl_z]
-        above = ", ".join(map(str, self.params.network.y_above))
-        weights = ", ".join(f"{weight:g}" for weight in objective.kl_z_weight)
-        scale = {"gaussian": "Gaussian of standard deviation", "laplace": "Laplace of scale"}[likelihood.form]
-        return [
-            f"Training: {training.epochs} epochs in batches of {training.batch}. Adam, learning rate {training.lr:g} "
-            f"({training.lr_prior:g} for means and variances of the mixtures). Scored: the weights after the last "
-            "update.",
-            f"Likelihood: {scale} {likelihood.scale:g} for every pixel and channel, pixels in [0, 1].",
-            f"Objective, Eq. (9): expectations over y by Gumbel-softmax, temperature {objective.temperature_start:g} "
-            f"to {objective.temperature_end:g} over the first {objective.temperature_until:.0%} of updates; {kl_z}. "
-            f"Weights of the KL terms, after warm-up over {objective.fade} updates: {weights} for z_1 to "
-            f"z_{len(objective.kl_z_weight)}, {objective.kl_y_weight:g} for every y_l; Eq. (9) has 1 throughout.",
-            f"Clusters that the rung above sees: {f'y of rungs {above}' if above else 'none'} (Eq. 7: of all). "
-            f"{self._order()} {Q_Y[mixture.q_y]} {self._components()}",
-        ]
+        from vlac.reporting.protocol import of_ladder
 
-    def _components(self) -> str:
-        """Return in a sentence what the components are and how they start."""
-        mixture = self.params.mixture
-        of = {"kmeans": "clusters of its codes", "directions": "clusters of its codes' directions"}
-        how = f"Components of {mixture.covariance} covariance"
-        for rung in sorted(self.K):
-            by = mixture.start[rung - 1]
-            found = "the clusters that its network names" if self.named_by_network(rung) else of.get(by)
-            start = "at random" if by == "random" else f"from {found}, an epoch after it enters (not in the paper)"
-            how += f"; those of rung {rung} start {start}"
-        return f"{how}."
+        return of_ladder(self)
 
     def named_by_network(self, rung: int) -> bool:
         """Return whether a network says a rung's clusters in training; components then start from these."""
         q_y: str = self.params.mixture.q_y
         return q_y == "head"
-
-    def _order(self) -> str:
-        """Return a sentence on the order in which the active rungs enter."""
-        late = self.params.objective.entries(self.shape()[0])
-        if not any(late.values()):
-            return "All rungs learn from the start."
-        order = ", ".join(f"{rung} after {late[rung]}" for rung in sorted(late, key=lambda rung: late[rung]))
-        return f"Rungs enter one after the other, faded in: rung {order} epochs (not in the paper)."
 
     def draw(self, images: np.ndarray, rows: list[Row], seed: int, folder: Path) -> None:
         """Draw Figures 2 and 3 of the paper, the images nearest to each cluster, and the learning curves."""

@@ -4,7 +4,6 @@ Rungs are counted 1..L from the pixels; lists with one entry per rung start with
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -130,11 +129,6 @@ class Objective(Section):
     temperature_until: Fraction
     """Share of all updates after which the temperature stays."""
 
-    def entries(self, rungs: Iterable[int]) -> dict[int, int]:
-        """Return the epoch after which each of a ladder's rungs enters, counted from the first of them that does."""
-        epochs = {rung: self.enter[rung - 1] for rung in rungs}
-        return {rung: epoch - min(epochs.values()) for rung, epoch in epochs.items()}
-
 
 class Training(Section):
     """The optimiser's schedule and the machine's settings."""
@@ -173,6 +167,10 @@ class Evaluation(Section):
     """Most images that the measures of codes, and VLAC+'s k-means of features, are fitted on."""
 
 
+RESERVED = ("raw", "requests", "search", "metrics", "plots", "published", "guide", "features")
+"""Names that folders of no experiment have."""
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -195,6 +193,14 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
+        if self.experiment in RESERVED:
+            raise ValueError(f"experiment may not be {self.experiment}: the pipeline has folders of that name")
+        enters = max(self.objective.enter) - min(self.objective.enter)
+        if enters >= self.training.epochs:
+            raise ValueError(
+                f"objective.enter names epoch {enters}, but training.epochs is {self.training.epochs}: that rung would "
+                "never be learnt"
+            )
         if "vlae" in self.models:
             raise ValueError("models may not hold the name vlae: the probe trains it")
         for name, settings in self.models.items():

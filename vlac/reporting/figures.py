@@ -16,6 +16,9 @@ SAMPLES = (5, 8)
 PER_CLUSTER = 4
 """Samples, or test images, shown of each cluster."""
 
+ROWS = 1000
+"""Images whose distances are computed at a time: each takes as much memory as there are components."""
+
 
 @torch.no_grad()
 def draw_figures(
@@ -82,10 +85,12 @@ def from_components(model: Ladder, codes: Codes, rung: int) -> np.ndarray:
 
     The squared distance in units of the component's own spread (Mahalanobis).
     """
-    y = torch.from_numpy(codes.y[rung])
+    y, mean, far = torch.from_numpy(codes.y[rung]), torch.from_numpy(codes.mean[rung]), []
     with torch.no_grad():
-        whitened = model.prior(rung).whiten(torch.from_numpy(codes.mean[rung]))
-    return whitened[torch.arange(len(y)), y].square().sum(1).numpy()
+        for part, of in zip(mean.split(ROWS), y.split(ROWS), strict=True):
+            whitened = model.prior(rung).whiten(part)
+            far.append(whitened[torch.arange(len(of)), of].square().sum(1))
+    return torch.cat(far).numpy()
 
 
 def _manipulation(

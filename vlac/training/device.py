@@ -68,8 +68,8 @@ def settle_device(device: str, threads: int) -> torch.device:
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise VlacError(
-            "training.device is cuda, but torch sees no CUDA device.",
-            "Set it to auto or cpu in params.yaml, or install a CUDA build of torch.",
+            "The device is cuda, but torch sees no CUDA device.",
+            "Set training.device, or device=, to auto or cpu, or install a CUDA build of torch.",
         )
     return torch.device("cuda" if cuda and device != "cpu" else "cpu")
 
@@ -89,11 +89,12 @@ def settle_precision(device: torch.device, precision: str) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory() -> None:
     """Have this process keep the memory that it frees, in one heap for all threads.
 
     Otherwise activations go back to the system after every update, which hands out pages of zeros for the next one.
-    Nothing but speed changes (docs/speed.md). Returns whether the allocator takes such settings, as glibc's does.
+    Nothing but speed changes (docs/speed.md). An allocator other than glibc's may not take such settings.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all(mallopt(setting, value) for setting, value in ALLOCATOR.items())
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        for setting, value in ALLOCATOR.items():
+            mallopt(setting, value)

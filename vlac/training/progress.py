@@ -20,7 +20,7 @@ class Progress:
         self.bar: Any = None
         self.said = float("-inf")
         # An engine runs several jobs at once, whose bars would overwrite each other.
-        if sys.stderr.isatty() and "VLAC_RUN" not in os.environ:
+        if sys.stderr.isatty() and "VLAC_RUN" not in os.environ and log.isEnabledFor(logging.INFO):
             try:
                 from tqdm import tqdm  # a node that only trains may lack it
             except ImportError:

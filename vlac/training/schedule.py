@@ -1,9 +1,15 @@
 """What changes over a training: temperature, weights, and the rungs that enter one after the other."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from vlac.models.networks.layers import Scalar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from vlac.params.schema import Objective
+
+if TYPE_CHECKING:
+    from vlac.models.networks.layers import Scalar  # of torch, which the table's notes do without
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Schedule:
 
     def __init__(self, objective: Objective, rungs: tuple[int, ...], updates: int, epochs: int) -> None:
         self.objective, self.updates, self.total = objective, updates, updates * epochs
-        self.enter = objective.entries(rungs)
+        self.enter = entries(objective, rungs)
 
     def at(self, update: int) -> Weights:
         """Return the settings of an update, counted from 0."""
@@ -44,3 +50,9 @@ class Schedule:
             kl_y={rung: objective.kl_y_weight * share for rung, share in grown.items()},
             fade={rung: 1.0 if self.enter[rung] == 0 else share for rung, share in grown.items()},
         )
+
+
+def entries(objective: Objective, rungs: Iterable[int]) -> dict[int, int]:
+    """Return the epoch after which each of a ladder's rungs enters, counted from the first of them that does."""
+    epochs = {rung: objective.enter[rung - 1] for rung in rungs}
+    return {rung: epoch - min(epochs.values()) for rung, epoch in epochs.items()}

@@ -70,7 +70,7 @@ class Trainer:
         Raises: as `Epochs.run`.
         """
         of = self.model, self.optimiser, self.generator, self.device, self.seed, self.job, self.training.epochs
-        advice = "Lower training.lr or raise likelihood.scale in params.yaml"
+        advice = "Lower training.lr or raise likelihood.scale"
         return Epochs(*of, self.updates * self.training.batch, advice).run(self._epoch)
 
     def _epoch(self, epoch: int) -> Row:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.features import DESCRIPTION, SIZE, Sees, compute
+from vlac.features import SIZE, Sees, compute
 from vlac.methods import base
 from vlac.models.flat import FeatureMethod, NetworkMethod
 from vlac.params.section import LARGEST, Positive
@@ -84,6 +84,8 @@ class Method(FeatureMethod, NetworkMethod):
         return f"DEC on {self.sees}, K = {self.settings.K}"
 
     def protocol(self) -> list[str]:
+        from vlac.features.names import DESCRIPTION
+
         of = self.settings
         widths = "-".join(map(str, ["d", *of.hidden, of.size]))
         return [

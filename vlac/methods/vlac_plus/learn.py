@@ -48,7 +48,7 @@ CLUSTER_LR = 1e-3
 HOUR = 3600.0
 """Seconds after which nobody writes a temporary file any more: other trainings may share the network."""
 
-ADVICE = "Lower the model's lr in params.yaml"
+ADVICE = "Lower the lr of pretext or students"
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 """From the indices of a batch, int64 (B,), and the source of all noise to what an update minimises, a scalar."""
