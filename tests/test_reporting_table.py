@@ -10,6 +10,7 @@ from scipy import stats
 from vlac.datasets.base import File, source_content
 from vlac.evaluation.metrics import SHOWN
 from vlac.files import write_json
+from vlac.methods import kinds
 from vlac.params.load import load_params
 from vlac.params.schema import Params
 from vlac.reporting.published import TABLE_1
@@ -102,6 +103,11 @@ def test_a_paper_row_that_is_not_run_is_quoted_and_other_models_stand_below(tmp_
     order = pd.read_csv(tmp_path / "reports/table1.csv")["row"].tolist()
     assert order[:6] == [printed.label for printed in TABLE_1]
     assert [label.split(":")[0] for label in order[6:]] == ["mine", "vlac_1layer"]
+
+
+def test_a_ladder_on_the_probe_s_rung_is_a_paper_row_where_that_is_the_paper_s(shipped):
+    method, settings = kinds()["vlac"], shipped.models["vlac_1layer"]
+    assert [TABLE_1[0].is_run_by("vlac_1layer", method(settings, shipped, rung)) for rung in (2, 3)] == [False, True]
 
 
 def test_the_order_of_models_in_the_file_says_nothing(tmp_path, shipped):

@@ -91,6 +91,11 @@ MISTAKES = {
     "a section that is none": ("training.lr:", "training.lr.x:", ["training.lr is", "valid number"]),
     "K against digit_rung": (MODEL, "{kind: vlac, K: [1, 12, 1, 1]}\n    set: {}", ["digit_rung is 3"]),
     "no rung": (MODEL, "{kind: gmdgm, K: 9, z: 2}\n    set: {digit_rung: auto}", ["models.as_it_is needs a rung"]),
+    "what is not read": (
+        MODEL,
+        "{kind: kmeans, K: 9, features: pixels}\n    set: {training.lr: 1.0}",
+        ["may not set training.lr, which it does not read"],
+    ),
     "a VLAE as base": (MODEL, "{kind: vlae}\n    set: {}", ["rule.measure is y_purity", "vlae has no clusters"]),
     "no such base trial": ("  base: as_it_is", "  base: nobody", ["rule.base", "'nobody'", "as_it_is, faster"]),
 }
