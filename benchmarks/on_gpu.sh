@@ -5,8 +5,8 @@
 #   benchmarks/on_gpu.sh --minutes 3 --device cpu --tiny                                         the rehearsal
 #
 # OUT (--out, else build/gpu) becomes a project of --preset (else svhn_small) for `vlac work`; the same command resumes.
-# At home, `cat OUT/home.tar.* | tar x` in a clone with the same params.yaml, then `snakemake --cores 2`, which takes
-# what is finished. A part has at most 16 MiB. The node needs no engine and no network.
+# At home, in a clone with the same params.yaml, `cat OUT/home.tar.* | tar x; vlac download; vlac prepare`, and then
+# `snakemake --cores 2`, which takes what is finished. A part has at most 16 MiB. The node needs no engine, no network.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 

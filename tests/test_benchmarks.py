@@ -61,8 +61,8 @@ def test_a_gpu_node_sends_home_what_the_pipeline_takes(tmp_path):
     assert all(part.stat().st_size <= 16 << 20 for part in out.glob("home.tar.*"))
     left = set(re.findall(r"^(?!up to date).* python -m vlac (.*)$", (out / "plan.txt").read_text(), re.MULTILINE))
     home.run("sh", "-c", f"cat {out}/home.tar.* | tar x")
-    planned = home.planned("all") - {"download", "prepare", "describe"}  # the data stay on the node
-    assert planned <= left | {"table"}
+    home.run("sh", "-c", "python -m vlac download; python -m vlac prepare")  # the data stayed on the node
+    assert home.planned("all") <= left | {"describe", "table"}
 
 
 @pytest.mark.slow
