@@ -31,7 +31,7 @@ EVERYTHING = [
     f"reports/{EXPERIMENT}/probe.md",
     *expand(f"reports/{EXPERIMENT}/figures/{{model}}/{{seed}}", model=PARAMS.models, seed=PARAMS.seeds),
 ]
-if any(argument.split("=")[0] == "--report" for argument in sys.argv):
+if {"--report", "--reporter"} & {each.split("=")[0] for each in sys.argv} and "--report-after-run" not in sys.argv:
     # Of what is there: Snakemake refuses to report on a file that is not.
     EVERYTHING = [path for path in EVERYTHING if os.path.exists(path)]
     if not EVERYTHING:

@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--preset", default="svhn_small")
     options = parser.parse_args()
     params = preset(options.preset, "cpu")
-    if "VLAC_DATA" in os.environ:
-        os.environ["VLAC_DATA"] = os.path.abspath(os.environ["VLAC_DATA"])
+    if (path := os.environ.get("VLAC_DATA", "")) and os.path.isdir(path):
+        os.environ["VLAC_DATA"] = os.path.abspath(path)
     settings: Any = next(model for model in params.models.values() if model.kind == "vlac_plus")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         dataset = datasets()[params.data.source](params.data, Path("raw"))

@@ -59,7 +59,7 @@ MISTAKES = {
     "a shell command as name": Mistake("  gmdgm:", '  "$(touch out)":', ("models", "pattern")),
     "a path as name": Mistake("experiment: tiny", "experiment: ../tiny", ("experiment", "pattern")),
     "a folder's name": Mistake("experiment: tiny", "experiment: metrics", ("experiment may not be metrics",)),
-    "a rung not learnt": Mistake("[1, 0, 0, 0]", "[2, 0, 0, 0]", ("names epoch 2", "epochs is 2"), "experiment:"),
+    "a rung not learnt": Mistake("[1, 0, 0, 0]", "[2, 0, 0, 0]", ("2 epochs after", "epochs is 2"), "experiment:"),
     "the probe's name": Mistake("  gmdgm:", "  vlae:", ("models may not hold the name vlae",), "experiment:"),
     "no YAML": Mistake("network:", "network: {", ("not valid YAML",), "  channels:"),
     "code in a tag": Mistake("experiment: tiny", "experiment: !!python/name:os.system x", ("YAML",)),

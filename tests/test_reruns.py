@@ -65,6 +65,11 @@ NO_TRAINING: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     "an image that is drawn": ("vlac/models/decoded.py", another_value, {"evaluate", "figures", "table"}),
     "a sentence on it": ("vlac/methods/vlac.py", lambda text: text.replace("Sizes of", "The sizes of"), {"table"}),
     "a sentence on ladders": ("vlac/reporting/protocol.py", lambda text: text.replace("All rungs", "Rungs"), {"table"}),
+    "what features are called": (
+        "vlac/features/names.py",
+        lambda text: text.replace('"GIST"', '"Gist"'),
+        {"figures", "table"},
+    ),
     "its label": ("vlac/methods/vlac.py", lambda text: text.replace("VLAC, K", "Ladder, K"), {"figures", "table"}),
     "the scores": ("vlac/stages/evaluate.py", another_value, {"evaluate", "table"}),
     "the probe": ("vlac/stages/probe.py", another_value, {*PROBE, "table"}),

@@ -161,9 +161,8 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
     kept = out.with_name(f"{out.name}.parts")
     found, done, files = [], 0, 0
     for part in parts_of(folder, model.method_.model.spec.side):
-        files_of_part = [folder / name for name in part.names] if folder.is_dir() else [folder]
-        times = [f"{file.lstat().st_size} {file.lstat().st_mtime_ns}" for file in files_of_part]
-        key = "\0".join([weights, str(folder.resolve()), *part.names, *times])
+        seen = map(_seen, [folder / name for name in part.names] if folder.is_dir() else [folder])
+        key = "\0".join([weights, str(folder.resolve()), *part.names, *seen])
         of = hashlib.sha256(key.encode("utf-8", "surrogateescape"))
         found.append(kept / f"{of.hexdigest()[:20]}.csv")
         files += len(part.names)
@@ -184,6 +183,15 @@ def assign(model_file: Path, folder: Path, out: Path, force: bool = False) -> No
             raise VlacError(f"No picture in {folder} can be read; {files} files.")
     shutil.rmtree(kept)
     log.info("%s lists the clusters of %d pictures; %d files could not be read.", out, done, files - done)
+
+
+def _seen(file: Path) -> str:
+    """Return size and time of a file, "" if it cannot be looked at."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _epochs(model: VLAC, images: NDArray[np.uint8], minutes: float | None, auto: bool) -> int:

@@ -195,12 +195,6 @@ class Params(Section):
     def _consistent(self) -> "Params":
         if self.experiment in RESERVED:
             raise ValueError(f"experiment may not be {self.experiment}: the pipeline has folders of that name")
-        enters = max(self.objective.enter) - min(self.objective.enter)
-        if enters >= self.training.epochs:
-            raise ValueError(
-                f"objective.enter names epoch {enters}, but training.epochs is {self.training.epochs}: that rung would "
-                "never be learnt"
-            )
         if "vlae" in self.models:
             raise ValueError("models may not hold the name vlae: the probe trains it")
         for name, settings in self.models.items():
@@ -210,6 +204,16 @@ class Params(Section):
                     f"models.{name}.K has its largest entry on rung {rung}, but digit_rung is {self.digit_rung}: move "
                     "the entry, or set digit_rung: auto"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _learns_every_rung(self) -> "Params":
+        last = max(self.objective.enter) - min(self.objective.enter)
+        if last >= self.training.epochs:
+            raise ValueError(
+                f"the last rung of objective.enter enters {last} epochs after the first, but training.epochs is "
+                f"{self.training.epochs}: it would never be learnt"
+            )
         return self
 
     @property

@@ -1,6 +1,5 @@
 """A look at the data before anything is trained: counts, pixel statistics and a contact sheet."""
 
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,8 @@ def contact_sheet(path: Path, split: Split) -> None:
     classes = range(len(split.classes))
     cells = stacked(split.images, (np.flatnonzero(split.labels == label) for label in classes), ROWS)
     # Names of folders: they may be long, and hold what matplotlib takes for a formula.
-    names = [textwrap.shorten(name, NAME, placeholder="…").replace("$", r"\$") for name in split.classes]
+    short = [name if len(name) <= NAME else f"{name[: NAME - 1]}…" for name in split.classes]
+    names = [name.replace("$", r"\$") for name in short]
     draw_columns("Training images", f"The first of each {split.target}.", [("", cells, names)], path)
 
 

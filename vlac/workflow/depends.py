@@ -29,14 +29,14 @@ stale."""
 METHODS = ("Method", "LadderMethod", "FeatureMethod", "NetworkMethod")
 """The classes of which `without` names functions."""
 
-_LATER = (*AFTER_TRAINING, "draw_images")
+_LATER = (*AFTER_TRAINING, "draw_images", "named_by_network")
 
 UNUSED = {
     "train": _LATER,
     "trial": (*_LATER, "state", "load_state"),
     "probe": _LATER,
-    "evaluate": ("label", "sees", "protocol", "draw"),
-    "figures": ("clusterings", "samples", "draw_images", "sees", "protocol"),
+    "evaluate": ("label", "sees", "protocol", "draw", "named_by_network"),
+    "figures": ("clusterings", "samples", "draw_images", "protocol", "named_by_network"),
     "table": ("fit", "encode", "state", "load_state", "clusterings", "samples", "draw_images", "draw"),
 }
 """The functions of a method that a stage's module does not call, so that their edit does not rerun it."""
