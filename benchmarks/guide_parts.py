@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--preset", default="svhn_small")
     options = parser.parse_args()
     params = preset(options.preset, "cpu")
-    if (path := os.environ.get("VLAC_DATA", "")) and os.path.isdir(path):
+    if os.path.isdir(path := os.environ.get("VLAC_DATA", "")):
         os.environ["VLAC_DATA"] = os.path.abspath(path)
     settings: Any = next(model for model in params.models.values() if model.kind == "vlac_plus")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

@@ -142,8 +142,7 @@ class Project:
 
     def stale(self) -> set[str]:
         """Return the commands that `vlac plan` does not find up to date."""
-        said = self.run("python", "-m", "vlac", "plan")
-        return set(re.findall(r"^(?!up to date).* python -m vlac (.*)$", said, re.MULTILINE))
+        return left_by(self.run("python", "-m", "vlac", "plan"))
 
     def repro(self, *arguments: str) -> set[str]:
         """Run `dvc repro`, and return the commands whose jobs were not up to date."""
@@ -151,3 +150,8 @@ class Project:
         ran = re.findall(r"^> python -m vlac (.*)$", said, re.MULTILINE)
         left = re.findall(r"^> python -m vlac ([^\n]*)\n[^>\n]* is up to date\.", said, re.MULTILINE)
         return {command for command in ran if command != "requests"} - set(left)
+
+
+def left_by(plan: str) -> set[str]:
+    """Return the commands that are not up to date, of what `vlac plan` said."""
+    return set(re.findall(r"^(?!up to date).* python -m vlac (.*)$", plan, re.MULTILINE))

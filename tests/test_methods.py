@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from tiny import SETTINGS, lively_ladder, tiny_images, tiny_input, tiny_job, tiny_method, tiny_params
+from tiny import ROOT, SETTINGS, lively_ladder, tiny_images, tiny_input, tiny_job, tiny_method, tiny_params
 
 from vlac.errors import VlacError
 from vlac.features import compute
@@ -159,7 +158,7 @@ def test_samples_are_those_of_each_component_in_turn():
 
 
 def test_the_notes_say_where_components_start():
-    params = load_params(Path(__file__).parents[1] / "presets/svhn_small.yaml")
+    params = load_params(ROOT / "presets/svhn_small.yaml")
 
     def said(name, params=params):
         return " ".join(kinds()[params.models[name].kind](params.models[name], params, 3).protocol())

@@ -46,6 +46,9 @@ take seconds."""
 SHARE = 2
 """For --auto-K, codes are learnt in as many epochs as the clusters, divided by this."""
 
+PICTURES = 40
+"""Least pictures, however few clusters."""
+
 SPLITS = "train", "val", "test"
 
 UNFINISHED = "unfinished.json"
@@ -99,12 +102,12 @@ def cluster(
     classes = [class_of(name) for name in pictures.names]
     if labels and len(set(classes)) < 2:
         raise VlacError(f"All pictures of {folder} are of one class.", "Leave --labels out.")
-    count, least = len(pictures.names), FEWEST if auto else max(2 * max(given), 40)
+    count, least = len(pictures.names), FEWEST if auto else max(2 * max(given), PICTURES)
     if count < least:
         wanted = "the evidence" if auto else f"{max(given)} clusters"
         raise VlacError(
             f"{folder} has {count} readable pictures, too few for {wanted}.",
-            f"At least {least} are needed" + ("; fewer clusters are set by --K." if least > 40 else "."),
+            f"At least {least} are needed" + ("; fewer clusters are set by --K." if least > PICTURES else "."),
         )
 
     model = VLAC(K=given, batch=min(64, count // 4), threads=threads, random_state=seed, method=method)

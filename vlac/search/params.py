@@ -54,11 +54,11 @@ class Trial(Section):
 
     @model_validator(mode="after")
     def _sets_what_it_may(self) -> "Trial":
+        method = kinds()[self.model.kind]
+        read = [*method.sections, *(["digit_rung"] if method.needs_rung else [])]
         for key in self.set:
             if key.split(".")[0] not in SETTABLE:
                 raise ValueError(f"a trial may not set {key}; it may set keys of {', '.join(SETTABLE)}")
-            method = kinds()[self.model.kind]
-            read = [*method.sections, *(["digit_rung"] if method.needs_rung else [])]
             if not any(key == each or key.startswith(f"{each}.") for each in read):
                 raise ValueError(f"a trial of kind {self.model.kind} may not set {key}, which it does not read")
         return self
