@@ -1,6 +1,8 @@
 """The training loop: against a plain loop, resumed, scheduled, and what it refuses."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -196,6 +198,31 @@ def test_cuda_without_cuda_is_refused_and_auto_is_the_cpu():
     with pytest.raises(VlacError, match="cuda, but torch sees no CUDA device"):
         settle_device("cuda", 1)
     assert settle_device("auto", 1) == torch.device("cpu")
+
+
+MEMORY = """
+import torch
+from vlac.training.device import keep_freed_memory
+
+def used():  # MiB of this process
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 // 2**20
+
+keep_freed_memory()
+large, above = torch.ones(2**24), torch.ones(1000)
+with_large = used()
+del large
+without = used()
+small = [torch.ones(2**18) for _ in range(64)]
+with_small = used()
+del small
+print(with_large - without, with_small - used())
+"""
+
+
+def test_memory_that_is_freed_is_kept_but_for_large_blocks():
+    ran = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    gone = list(map(int, ran.stdout.split()))
+    assert gone == pytest.approx([64, 0], abs=4), "64 MiB in one block go back to the system, in 64 blocks they stay"
 
 
 @pytest.mark.parametrize("progressive", [False, True])

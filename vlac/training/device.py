@@ -11,10 +11,11 @@ import torch
 from vlac.errors import VlacError
 from vlac.params.schema import Training
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """The numbers of mallopt's settings, from glibc's malloc.h."""
 
-ALLOCATOR = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
+ALLOCATOR = {M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
+"""Bytes from which on a block is the system's own, the most that glibc takes; what lies free before any goes back."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def keep_freed_memory() -> None:
     """Have this process keep the memory that it frees, in one heap for all threads.
 
     Otherwise activations go back to the system after every update, which hands out pages of zeros for the next one.
-    Nothing but speed changes (docs/speed.md). An allocator other than glibc's may not take such settings.
+    Nothing but speed changes (docs/speed.md). Larger blocks go back all the same: small ones would settle in the gaps
+    that they leave, and the heap grow by a block each time. An allocator other than glibc's may not take such settings.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         for setting, value in ALLOCATOR.items():
