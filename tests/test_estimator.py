@@ -93,7 +93,8 @@ def test_a_seed_repeats_it_and_pipelines_take_it(model: VLAC) -> None:
     again = make_pipeline(clone(model), KMeans(2, n_init=1, random_state=0)).fit(IMAGES)
     assert np.array_equal(again[0].labels_, model.labels_)
     assert set(again.predict(IMAGES)) == {0, 1}
-    assert np.array_equal(VLAC(**SMALL).fit_predict(IMAGES), model.labels_)
+    of_numpy = {name: np.array(value) for name, value in SMALL.items()} | {"random_state": np.int64(0)}
+    assert np.array_equal(VLAC(**of_numpy).fit_predict(IMAGES), model.labels_)
     assert not np.array_equal(VLAC(**SMALL, random_state=1).fit(IMAGES).transform(IMAGES), model.transform(IMAGES))
 
 

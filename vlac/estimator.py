@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -133,7 +134,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             kept = Path(checkpoint or Path(folder, "checkpoint.pt"))
             shared = kept.with_name(f"{kept.name}.shared")
             job = Job(method.label().partition(",")[0], kept, self._identity(seen), shared=shared)
-            self.history_: list[dict[str, float]] = method.fit(seen, self.random_state, job)
+            self.history_: list[dict[str, float]] = method.fit(seen, int(self.random_state), job)
             discard(kept)
             if self.method == "vlac_plus":
                 shutil.rmtree(job.shared)
@@ -232,7 +233,9 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "training": training,
             "models": {"vlac": {"kind": self.method, "K": list(self.K)} | plus},
         }
-        return validate(Params, content, "VLAC")
+        # Numpy's numbers and arrays, as a grid of settings holds them, become plain ones.
+        plain = json.loads(json.dumps(content, default=lambda value: getattr(value, "tolist", value.__repr__)()))
+        return validate(Params, plain, "VLAC")
 
     def _identity(self, images: NDArray[np.uint8]) -> dict[str, str]:
         """Return what a checkpoint of a training on these images has to be of."""

@@ -48,7 +48,7 @@ def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tup
     stays = f"**The base trial `{base}` stays**"
     if math.isnan(means[base]):
         if best is None:
-            return None, "**The rule chose nothing**: every trial that competes has failed."
+            return None, "**The rule chose nothing**: every trial that competes has failed or has no such measure."
         return best, f"**The rule chose `{best}`**: the base trial `{base}` has failed; it is the best of the others."
     if best is None:
         return base, f"{stays}: no other trial competes, or all others have failed."
