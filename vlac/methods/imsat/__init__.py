@@ -60,7 +60,7 @@ class Method(FeatureMethod, NetworkMethod):
         import torch
 
         features = torch.from_numpy(compute(images, self.settings.features))
-        return features * 2 - 1 if self.settings.features == "pixels" else features
+        return features.mul_(2).sub_(1) if self.settings.features == "pixels" else features
 
     def fit(self, images: np.ndarray, seed: int, job: base.Job) -> list[base.Row]:
         """Train a new network; raises what `Learner` and `Epochs.run` raise."""
