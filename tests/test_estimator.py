@@ -139,6 +139,8 @@ def test_mistakes_are_named(model: VLAC) -> None:
         model.sample(component=6)
     with pytest.raises(VlacError, match=r"training\.epochs"):
         VLAC(epochs=0).fit(IMAGES)
+    with pytest.raises(TypeError, match="float"):
+        VLAC(**SMALL, random_state=0.5).fit(IMAGES)
     with pytest.raises(VlacError, match=r"method is 'kmeans'\. Give one of vlac, vlac_plus\."):
         VLAC(method="kmeans").fit(IMAGES)
     with pytest.raises(VlacError, match="only 100 training images"):

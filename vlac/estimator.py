@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             kept = Path(checkpoint or Path(folder, "checkpoint.pt"))
             shared = kept.with_name(f"{kept.name}.shared")
             job = Job(method.label().partition(",")[0], kept, self._identity(seen), shared=shared)
-            self.history_: list[dict[str, float]] = method.fit(seen, int(self.random_state), job)
+            self.history_: list[dict[str, float]] = method.fit(seen, index(self.random_state), job)
             discard(kept)
             if self.method == "vlac_plus":
                 shutil.rmtree(job.shared)

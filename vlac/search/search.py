@@ -35,7 +35,7 @@ def search(job: Job, params: Search, origin: Origin) -> None:
 
 
 def choose(scores: Mapping[str, Sequence[float]], base: str, lead: float) -> tuple[str | None, str]:
-    """Return the chosen trial, None if every competing trial failed, and the choice as a sentence.
+    """Return the chosen trial, None if every competing trial failed or lacks the measure, and the choice as a sentence.
 
     The trial of the highest mean over its seeds replaces the base trial if it is above it, and by at least `lead`; else
     the base stays. A trial of which a seed failed (NaN) has no mean and cannot be chosen; if that is the base, the best
