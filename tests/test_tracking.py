@@ -77,6 +77,10 @@ def logged() -> str:
     return models.log_models((job, load_params()) for job in jobs(load_params()))
 
 
+def raise_interrupt(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 def done(shown: int, changed: int) -> str:
     return f"MLflow shows {shown} finished trainings; {changed} were missing or differed."
 
@@ -167,6 +171,21 @@ def test_the_seeds_of_a_model_lie_under_a_run_of_their_means(folder: Path) -> No
         names = {dump(folder)[f"{NAME[:-1]}{each}"]["tags"][live.ABOVE] for each in range(1 + seed)}
         assert names == {"gmdgm"}
     assert above["points"]["clusters/acc_std"] == [(0, 0.212132)]
+
+
+def test_a_run_above_its_seeds_that_was_left_half_made_is_made_again(folder: Path, monkeypatch: Patch) -> None:
+    finish(JOB)
+    assert rebuild() == done(1, 1)
+    shown, opened = dump(folder), store.open_store()
+    (above,) = (run for run in opened.runs() if "seed" not in run.data.tags)
+    opened.client.delete_run(above.info.run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Store, "log", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild()
+    assert {run.info.status for run in opened.runs()} == {"FINISHED", "RUNNING"}
+    assert rebuild() == done(1, 0)
+    assert dump(folder) == shown
 
 
 def test_what_was_logged_live_gets_the_files_and_is_replaced_where_it_differs_from_them(folder: Path) -> None:

@@ -7,15 +7,18 @@ import pandas as pd
 import pytest
 from tiny import tiny_images, tiny_project
 
-from vlac.data.split import from_labels
+from vlac.data.split import Split, from_labels
 from vlac.errors import VlacError
+from vlac.evaluation.judge import Judge
 from vlac.evaluation.metrics import METRICS, SHOWN
-from vlac.files import write_json
+from vlac.files import write_json, write_text
+from vlac.models.load import load_method
 from vlac.params.load import load_params
 from vlac.params.section import restrict
 from vlac.stages.evaluate import evaluate
 from vlac.stages.figures import figures
 from vlac.stages.judge import judge
+from vlac.stages.probe import probe
 from vlac.stages.train import read_rung, train
 from vlac.workflow.depends import keys_of
 from vlac.workflow.jobs import STAGES, Job
@@ -40,15 +43,26 @@ class Viewer:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tiny_project(tmp_path))
-    from_labels(tiny_images(30, seed=1), np.arange(30, dtype=np.uint8) % 10).save(Path("data/tiny/test.npz"))
+    # Labels that differ from those of training, so that no score can use one for the other.
+    labels = np.where(np.arange(30) % 3, 9, 8).astype(np.uint8)
+    from_labels(tiny_images(30, seed=1), labels).save(Path("data/tiny/test.npz"))
 
 
-def run(work, stage, model, *rest):
+def run(work, stage, model, *rest, seed=0):
     """Run a stage's body as the pipeline does: with the declared parameters alone."""
-    job, params = Job(STAGES[stage], "tiny", model, 0 if model else None), load_params()
+    job, params = Job(STAGES[stage], "tiny", model, seed if model or stage == "probe" else None), load_params()
     origin = Origin("p", "c", {path.as_posix(): "i" for path in job.inputs(params)})
     work(job, restrict(params, keys_of(job, params)), origin, *rest)
     return job
+
+
+def accuracy(model, rung):
+    """Return the share of test images in clusters named by the training labels, by hand."""
+    train, test = (Split.load(Path(f"data/tiny/{name}.npz")) for name in ("train", "test"))
+    method = load_method(Path(f"results/tiny/train/{model}/0/model.pt"), load_params())
+    y, y_test = (method.encode(split.images).y[rung] for split in (train, test))
+    named = [np.bincount(train.labels[y == k] if k in y else train.labels).argmax() for k in range(3)]
+    return np.mean([named[k] == t for k, t in zip(y_test, test.labels, strict=True)])
 
 
 @pytest.mark.parametrize("model", ["vlac", "gmdgm", "vlac_plus", "kmeans"])
@@ -81,11 +95,38 @@ def test_a_method_is_trained_scored_and_drawn(model, project):
     assert confusion["images"].sum() == 30
     right = confusion.loc[confusion["mapped"] == confusion["class"], "images"].sum()
     assert right / 30 == pytest.approx(scores["acc"].item(), abs=1e-6)
+    assert scores["acc"].item() == pytest.approx(accuracy(model, scores["rung"].item()), abs=1e-6)
+    assert scores["acc"].item() < scores["acc_test_map"].item()
     assert set(factors["measure"]) == ({"nmi"} if model == "kmeans" else {"nmi", "knn", "chance"})
 
     job = run(figures, "figures", model)
     ladders = {"manipulation.png", "components.png", "nearest.png", "curves.png"}
     assert {path.name for path in job.outputs[0].iterdir()} == (ladders if epochs else {"clusters.png"})
+
+
+def test_a_job_trains_its_own_seed_around_the_settled_rung(project):
+    write_json(Path("results/tiny/rung/auto.json"), {"rung": 2})
+    made = [run(train, "train", "vlac", Viewer(), seed=seed).output("model.pt") for seed in (0, 1)]
+    assert made[0].read_bytes() != made[1].read_bytes()
+    assert [load_method(path, load_params()).main_rung for path in made] == [2, 2]
+
+
+def test_the_probe_is_fitted_on_training_images_and_scored_on_the_hold_out(project, monkeypatch):
+    path = Path("params.yaml")
+    write_text(path, path.read_text().replace("holdout: 100", "holdout: 12"))
+    run(train, "train_vlae", "vlae", Viewer())
+    sizes = []
+    measured = lambda *split, **_: sizes.append([len(part) for part in split]) or {"knn": 1.0}  # noqa: E731
+    monkeypatch.setattr("vlac.stages.probe.probe_codes", measured)
+    run(probe, "probe", "")
+    assert sizes == [[28, 28, 12, 12]] * 4
+
+
+def test_the_judge_learns_the_training_labels(project, monkeypatch):
+    taught = []
+    monkeypatch.setattr(Judge, "learn", lambda network, images, labels, *_: taught.append((len(images), *labels[:3])))
+    run(judge, "judge", "")
+    assert taught == [(40, 0, 1, 2)]
 
 
 def test_more_clusters_than_images_are_refused(project):

@@ -15,6 +15,7 @@ from vlac.models.ladder import Ladder, Spec, to_input
 from vlac.models.objective import Bound, bound
 from vlac.params.load import load_params
 from vlac.params.schema import Params
+from vlac.params.section import restrict
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,7 +67,8 @@ def tiny_params(scale: float = 1.0, **training: Any) -> Params:
 def tiny_method(kind: str = "vlac", params: Params | None = None, **settings: Any) -> Method:
     """Return an untrained method of small settings, of which keywords change single ones, around rung 3."""
     method = kinds()[kind]
-    return method(method.Settings(kind=kind, **(SETTINGS[kind] | settings)), params or tiny_params(), 3)
+    given = restrict(params or tiny_params(), list(method.sections))  # as a stage gives them
+    return method(method.Settings(kind=kind, **(SETTINGS[kind] | settings)), given, 3)
 
 
 def tiny_job(path: Path, identity: dict[str, str] = IDENTITY, **told: Any) -> Job:

@@ -160,8 +160,11 @@ def _gather_seeds(store: Store, shown: "list[Content]") -> None:
 
 
 def _is_at_work(run: "Run") -> bool:
-    """Return whether a run goes on: whether a process holds the lock of its job (vlac/workflow/lock.py)."""
-    if run.info.status != "RUNNING":
+    """Return whether a run goes on: whether a process holds the lock of its job (vlac/workflow/lock.py).
+
+    The run above a model's seeds belongs to no job.
+    """
+    if run.info.status != "RUNNING" or LOG not in run.data.tags:
         return False
     try:
         with Path(run.data.tags[LOG]).with_suffix(".lock").open("r+") as file:
