@@ -31,15 +31,14 @@ def nearest_neighbours(fit_codes: Points, fit_labels: Labels, codes: Points, nei
 
     Args:
         fit_codes, codes: float (N, d) and (M, d).
-        fit_labels: integers from 0, (N,), or (N, F) for F factors at once, which one search then serves.
+        fit_labels: integers, (N,), or (N, F) for F factors at once, which one search then serves.
         neighbours: how many vote; all N where there are fewer.
 
     Returns:
         Integers (M,) or (M, F).
     """
-    from scipy.spatial import KDTree
+    from sklearn.neighbors import KNeighborsClassifier
 
-    _, nearest = KDTree(fit_codes).query(codes, range(1, 1 + min(neighbours, len(fit_codes))))
-    votes = fit_labels[nearest]
-    labels = np.arange(int(fit_labels.max()) + 1)  # of uint8, 255 + 1 would be 0
-    return (votes[..., None] == labels).sum(axis=1).argmax(axis=-1)
+    voters = KNeighborsClassifier(min(neighbours, len(fit_codes)))
+    labels: Labels = voters.fit(fit_codes, fit_labels).predict(codes)
+    return labels
