@@ -396,6 +396,16 @@ def test_a_logged_model_clusters_as_the_file_does(folder: Path) -> None:
         loaded.predict(images, params={"rung": 2})
 
 
+def test_a_loaded_model_keeps_no_features_in_the_folder_of_its_user(folder: Path, monkeypatch: Patch) -> None:
+    method = tiny_method("gmm")
+    images = tiny_images(40)
+    method.fit(images, 0, tiny_job(folder / "0.pt"))
+    y = method.encode(images).y[1]
+    monkeypatch.setattr("vlac.features.KEPT_FROM", 16)
+    assert (models.Clusters(method).predict(images) == y).all()
+    assert not Path("checkpoints").exists()
+
+
 def test_a_damaged_model_is_left_out_until_it_is_mended(folder: Path) -> None:
     finish(JOB)
     weights, before = JOB.output("model.pt"), JOB.output("model.pt").read_bytes()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vlac import features
 from vlac.data.split import IMAGE_SHAPE
 from vlac.errors import VlacError
 from vlac.estimator import VLAC, as_images
@@ -38,8 +39,10 @@ class Clusters:
         rung, K = (params or {}).get("rung") or self.method.main_rung, self.method.K
         if rung not in K:
             raise ValueError(f"Rung {rung} has no clusters; those that have: {', '.join(map(str, sorted(K)))}.")
-        y: np.ndarray = self.method.encode(as_images(images, IMAGE_SHAPE[0])).y[rung]
-        return y
+        seen = as_images(images, IMAGE_SHAPE[0])
+        size = features.KEPT_FROM - 1  # so that no features are kept in whatever folder the model is used in
+        parts = np.split(seen, range(size, len(seen), size))
+        return np.concatenate([self.method.encode(part).y[rung] for part in parts])
 
 
 def _load_pyfunc(path: str) -> Clusters:
