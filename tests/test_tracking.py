@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import mlflow
 import pytest
@@ -75,10 +76,6 @@ def rebuild() -> str:
 
 def logged() -> str:
     return models.log_models((job, load_params()) for job in jobs(load_params()))
-
-
-def raise_interrupt(*arguments: object) -> None:
-    raise KeyboardInterrupt
 
 
 def done(shown: int, changed: int) -> str:
@@ -180,7 +177,7 @@ def test_a_run_above_its_seeds_that_was_left_half_made_is_made_again(folder: Pat
     (above,) = (run for run in opened.runs() if "seed" not in run.data.tags)
     opened.client.delete_run(above.info.run_id)
     with monkeypatch.context() as patch:
-        patch.setattr(store.Store, "log", raise_interrupt)
+        patch.setattr(store.Store, "log", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             rebuild()
     assert {run.info.status for run in opened.runs()} == {"FINISHED", "RUNNING"}

@@ -1,6 +1,7 @@
 """The stages around a method in a project folder: train, evaluate, figures, and what they write."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def project(tmp_path, monkeypatch):
 
 def run(work, stage, model, *rest, seed=0):
     """Run a stage's body as the pipeline does: with the declared parameters alone."""
-    job, params = Job(STAGES[stage], "tiny", model, seed if model or stage == "probe" else None), load_params()
+    job, params = Job(STAGES[stage], "tiny", model, seed if STAGES[stage].over else None), load_params()
     origin = Origin("p", "c", {path.as_posix(): "i" for path in job.inputs(params)})
     work(job, restrict(params, keys_of(job, params)), origin, *rest)
     return job
@@ -115,18 +116,18 @@ def test_the_probe_is_fitted_on_training_images_and_scored_on_the_hold_out(proje
     path = Path("params.yaml")
     write_text(path, path.read_text().replace("holdout: 100", "holdout: 12"))
     run(train, "train_vlae", "vlae", Viewer())
-    sizes = []
-    measured = lambda *split, **_: sizes.append([len(part) for part in split]) or {"knn": 1.0}  # noqa: E731
-    monkeypatch.setattr("vlac.stages.probe.probe_codes", measured)
+    measure = Mock(return_value={"knn": 1.0})
+    monkeypatch.setattr("vlac.stages.probe.probe_codes", measure)
     run(probe, "probe", "")
-    assert sizes == [[28, 28, 12, 12]] * 4
+    assert [[len(part) for part in call.args] for call in measure.call_args_list] == [[28, 28, 12, 12]] * 4
 
 
 def test_the_judge_learns_the_training_labels(project, monkeypatch):
-    taught = []
-    monkeypatch.setattr(Judge, "learn", lambda network, images, labels, *_: taught.append((len(images), *labels[:3])))
+    learn = Mock()
+    monkeypatch.setattr(Judge, "learn", learn)
     run(judge, "judge", "")
-    assert taught == [(40, 0, 1, 2)]
+    ((images, labels, *_),) = (call.args for call in learn.call_args_list)
+    assert (len(images), *labels[:3]) == (40, 0, 1, 2)
 
 
 def test_more_clusters_than_images_are_refused(project):
