@@ -17,6 +17,7 @@ from vlac.methods.vlac_plus.learn import GuideTrainer
 from vlac.methods.vlac_plus.neighbours import Pairs, learn_clusters, mutual_information
 from vlac.methods.vlac_plus.pretext import Clusters, Pretext
 from vlac.methods.vlac_plus.vary import Variation
+from vlac.models import ladder
 from vlac.models.dihedral import TRANSFORMS, dihedral
 from vlac.training.device import Device
 from vlac.training.schedule import Weights
@@ -113,7 +114,7 @@ def test_the_lesson_is_the_cluster_of_most_neighbours_where_they_agree(tmp_path,
             q[5] = torch.tensor([0.97, 0.01, 0.01, 0.01])
             return q.log(), features
 
-    monkeypatch.setattr(learn, "ROWS", 64)
+    monkeypatch.setattr(ladder, "PART", 64)
     learner.students = [Pupil()]
     y, agreed = learner._lesson(4)
     assert y[:44].tolist() == [1] * 24 + [2] * 20  # image 5 too

@@ -17,7 +17,7 @@ from vlac.errors import VlacError
 from vlac.features import compute
 from vlac.methods import kinds
 from vlac.methods.base import AFTER_TRAINING, Method
-from vlac.models import method as ladder_method
+from vlac.models import ladder
 from vlac.params.load import load_params
 
 IMAGES = tiny_images(64)
@@ -94,7 +94,7 @@ def test_codes_of_a_ladder_are_those_of_a_direct_pass(monkeypatch):
         np.testing.assert_array_equal(codes.q[rung], direct[rung].q.numpy())
         np.testing.assert_array_equal(codes.y[rung], codes.q[rung].argmax(1))
     assert len(set(codes.y[3])) > 1
-    monkeypatch.setattr(ladder_method, "BATCH", 7)
+    monkeypatch.setattr(ladder, "PART", 7)
     np.testing.assert_allclose(method.encode(IMAGES[:20][::-1].copy()).mean[3][::-1], codes.mean[3], atol=1e-4)
 
 
@@ -120,7 +120,7 @@ def test_a_gmm_answers_by_bayes_rule_of_its_gaussians():
     codes = method.encode(IMAGES)
     np.testing.assert_allclose(codes.q[1], joint / joint.sum(1, keepdims=True), atol=1e-5)
     np.testing.assert_array_equal(codes.y[1], joint.argmax(1))
-    with pytest.raises(VlacError, match="K or size is 4, but there are only 3 training images"):
+    with pytest.raises(VlacError, match="size is 4, but there are only 3 training images"):
         method.fit(IMAGES[:3], 0, tiny_job("unused"))
 
 

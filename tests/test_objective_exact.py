@@ -10,7 +10,7 @@ from torch.distributions import Categorical, Normal, kl_divergence
 from torch.nn import functional as F
 
 from vlac.models import ladder
-from vlac.models.objective import KL_Z
+from vlac.models.objective import expected_kl_z
 
 
 def generator(seed=0):
@@ -44,7 +44,7 @@ def enumerated_bound(model, x, draws, monkeypatch):
 def gumbel_estimate(model, x, temperature, draws):
     """The same three terms from Gumbel samples, KL_z by both estimators: mean and standard error, each (4,)."""
     terms = bound_of(model, x.expand(draws, 3, 32, 32), temperature, "sampled", generator(1))
-    kl_z = {name: sum(f(p) for p in terms.posteriors.values()) for name, f in KL_Z.items()}
+    kl_z = {how: sum(expected_kl_z(p, how) for p in terms.posteriors.values()) for how in ("sampled", "enumerated")}
     each = torch.stack([terms.log_likelihood, kl_z["sampled"], sum(terms.kl_y.values()), kl_z["enumerated"]])
     return each.mean(1), each.std(1) / math.sqrt(draws)
 

@@ -22,8 +22,6 @@ from vlac.workflow.requests import write_requests, write_rungs
 from vlac.workflow.run import run_job
 from vlac.workflow.stale import stale_jobs
 
-log = logging.getLogger(__name__)
-
 HELP = f"""\
 The engines run everything in order: snakemake --cores 4 reports/table1.md, or dvc repro. See README.md.
 

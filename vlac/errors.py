@@ -20,6 +20,12 @@ class DivergedError(VlacError):
     """A training whose loss or weights are no longer finite: for a search a result, elsewhere a mistake to fix."""
 
 
+def refuse_fewer(images: int, than: int, name: str) -> None:
+    """Raise VlacError if there are fewer training images than the setting of this name asks for."""
+    if images < than:
+        raise VlacError(f"{name} is {than}, but there are only {images} training images.", "Lower it.")
+
+
 def printable(text: str) -> str:
     """Return `text` with all that is no printable character, line ends aside, in the notation of Python."""
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)

@@ -11,16 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from vlac.models.dihedral import normalise
-from vlac.models.ladder import to_input
+from vlac.models.ladder import to_input, to_inputs
 from vlac.models.networks.layers import Flatten, conv, dense
 
 CHANNELS, HIDDEN = (32, 64, 128), 256
 """Feature maps of its three convolutions, and its fully connected width."""
 
 EPOCHS, BATCH, LR = 4, 128, 2e-3
-
-ROWS = 500
-"""Images that are judged at a time."""
 
 
 class Judge(nn.Module):
@@ -59,6 +56,6 @@ class Judge(nn.Module):
     @torch.no_grad()
     def classes(self, images: np.ndarray) -> np.ndarray:
         """Return the class of each image, int64 (N,), of uint8 (N, 32, 32, 3)."""
-        parts = (torch.from_numpy(images[start : start + ROWS]) for start in range(0, len(images), ROWS))
-        said: np.ndarray = torch.cat([self.network(normalise(to_input(part))).argmax(1) for part in parts]).numpy()
+        parts = to_inputs(torch.from_numpy(images))
+        said: np.ndarray = torch.cat([self.network(normalise(part)).argmax(1) for part in parts]).numpy()
         return said

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vlac.errors import VlacError
+from vlac.errors import refuse_fewer
 from vlac.features import SIZE, Sees, compute
 from vlac.methods import base
 from vlac.models.flat import FeatureMethod
@@ -46,10 +46,7 @@ class Method(FeatureMethod):
         """Fit the projection, then the mixture by EM from one k-means start."""
         from sklearn.decomposition import PCA
 
-        if len(images) < (least := max(self.settings.K, self.settings.size)):
-            raise VlacError(
-                f"K or size is {least}, but there are only {len(images)} training images.", "Lower both to that number."
-            )
+        refuse_fewer(len(images), self.settings.size, "size")
         features = compute(images, self.settings.features)
         pca = PCA(self.settings.size, random_state=seed).fit(features)
         self.axes, self.offset = pca.components_.T, pca.mean_ @ pca.components_.T

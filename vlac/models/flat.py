@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vlac.errors import VlacError
 from vlac.methods.base import Method
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class FlatMethod(Method):
@@ -41,15 +37,6 @@ class NetworkMethod(FlatMethod):
     @abstractmethod
     def build(self) -> Any:
         """Return an untrained network."""
-
-    def refuse_too_few(self, images: np.ndarray) -> None:
-        """Raise VlacError if there are fewer training images than clusters, or than a batch takes."""
-        if len(images) < max(self.settings.K, self.settings.batch):
-            raise VlacError(
-                f"K is {self.settings.K} and batch {self.settings.batch}, but there are only {len(images)} training "
-                "images.",
-                "Lower the larger one.",
-            )
 
     def state(self) -> dict[str, Any]:
         return {name: value.cpu() for name, value in self.network.state_dict().items()}

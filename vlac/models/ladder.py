@@ -1,6 +1,6 @@
 """The ladder: recognition model of Eqs. (4)-(8) and generative model of Eqs. (1)-(3), for VLAE, VLAC and GM-DGM."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +10,9 @@ from torch.nn import functional as F
 from vlac.models.distributions import MIN_STD, Prior, gumbel_softmax
 from vlac.models.networks import FORMS
 from vlac.models.networks.layers import Scalar, left_out
+
+PART = 500
+"""Images that are encoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -252,3 +255,9 @@ def _sample(mean: Tensor, std: Tensor, sampled: bool, generator: torch.Generator
 def to_input(images: Tensor) -> Tensor:
     """Return uint8 images (B, H, W, 3) as float (B, 3, H, W) in [0, 1], channels last in memory."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def to_inputs(images: Tensor, device: torch.device | None = None) -> Iterator[Tensor]:
+    """Yield N images as `to_input` returns them, a part at a time, on a device, or where they are."""
+    for part in images.split(PART):
+        yield to_input(part.to(device))

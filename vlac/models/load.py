@@ -53,5 +53,7 @@ def compact(weight: Tensor) -> Tensor | tuple[Tensor, Tensor]:
 
 
 def _whole(weight: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """Return the weight of which `compact` made something smaller, float32 where it was int8."""
-    return weight if isinstance(weight, Tensor) else weight[0].float() * weight[1].float()
+    """Return the weight of which `compact` made something smaller, in float32."""
+    if isinstance(weight, Tensor):
+        return weight.float() if weight.is_floating_point() else weight
+    return weight[0].float() * weight[1].float()

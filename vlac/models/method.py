@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from vlac.training.device import Device
     from vlac.training.schedule import Weights
 
-BATCH = 500
-"""Images that are encoded at a time."""
-
 
 class LadderMethod(Method):
     """A ladder trained by Eq. (9)."""
@@ -103,15 +100,14 @@ class LadderMethod(Method):
         """Return clusters, probabilities and codes of every rung, in float32 whatever the precision of training."""
         import torch
 
-        from vlac.models.ladder import to_input
+        from vlac.models.ladder import to_inputs
         from vlac.training.device import device_of_codes
 
         device = device_of_codes(self.params.training)
         self.model.to(device).eval()
         y, q, mean = defaultdict(list), defaultdict(list), defaultdict(list)
         with torch.no_grad():
-            for start in range(0, len(images), BATCH):
-                x = to_input(torch.from_numpy(images[start : start + BATCH]).to(device))
+            for x in to_inputs(torch.from_numpy(images), device):
                 for rung, posterior in self.model.encode(x).items():
                     mean[rung].append(posterior.mean)
                     if posterior.q is not None and posterior.y is not None:
@@ -151,13 +147,9 @@ class LadderMethod(Method):
         """Take over what `state` returned, on the CPU and in evaluation mode."""
         import torch
 
-        spec, weights = state["spec"], state["weights"]
         with torch.device("meta"):  # shapes without memory, because a spec may ask for any amount of it
-            shapes = {name: weight.shape for name, weight in self.build(spec).state_dict().items()}
-        if shapes != {name: weight.shape for name, weight in weights.items()}:
-            raise ValueError("the weights are not those of the spec")
-        self.model = self.build(spec).eval()
-        self.model.load_state_dict(weights)
+            self.model = self.build(state["spec"]).eval()
+        self.model.load_state_dict(state["weights"], assign=True)
         self.rung = self.model.main_rung
 
     def protocol(self) -> list[str]:

@@ -65,24 +65,14 @@ class Bound:
         return total
 
 
-def sampled_kl_z(posterior: Posterior) -> Tensor:
-    """Return E_y KL(q(z given x, y) || p(z given y)), float (B,), at the posterior's own sample of y.
+def expected_kl_z(posterior: Posterior, kl_z: str) -> Tensor:
+    """Return E_y KL(q(z given x, y) || p(z given y)), float (B,).
 
-    A relaxed y weighs the components; for a one-hot y this is the divergence from the one component that y names.
+    "enumerated" sums over this rung's y exactly; the rungs below stay sampled. "sampled" takes the posterior's own
+    sample: a relaxed y weighs the components; for a one-hot y this is the divergence from the one that y names.
     """
-    return _expected(posterior.y, posterior)
-
-
-def enumerated_kl_z(posterior: Posterior) -> Tensor:
-    """Return the same expectation, float (B,), summed over this rung's y exactly; the rungs below stay sampled."""
-    return _expected(posterior.q, posterior)
-
-
-def _expected(y: Tensor | None, posterior: Posterior) -> Tensor:
+    y = posterior.q if kl_z == "enumerated" else posterior.y
     return (posterior.kl if y is None else y * posterior.kl).sum(-1)
-
-
-KL_Z = {"sampled": sampled_kl_z, "enumerated": enumerated_kl_z}
 
 
 def bound(
@@ -96,13 +86,13 @@ def bound(
 
     Args:
         posteriors: what `model.encode` says of x.
-        kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see the functions above.
+        kl_z: "sampled" (as the paper describes) or "enumerated" (lower variance), see `expected_kl_z`.
         fade: as for `model.encode`.
     """
     mean = model.decode({rung: posterior.z for rung, posterior in posteriors.items()}, fade)
     return Bound(
         log_likelihood=LIKELIHOODS[model.spec.likelihood](x, mean, model.spec.scale),
-        kl_z={rung: KL_Z[kl_z](posterior) for rung, posterior in posteriors.items()},
+        kl_z={rung: expected_kl_z(posterior, kl_z) for rung, posterior in posteriors.items()},
         kl_y={rung: uniform_kl(p.log_q) for rung, p in posteriors.items() if p.log_q is not None},
         posteriors=posteriors,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vlac.data.split import Split
-from vlac.errors import VlacError
+from vlac.errors import VlacError, refuse_fewer
 from vlac.files import read_json
 from vlac.methods import base, kinds
 from vlac.models.load import save_method
@@ -41,8 +41,7 @@ def learn(
     Raises VlacError if there are more clusters than images, and what the method raises.
     """
     assert job.seed is not None
-    if (K := max(method.K.values(), default=0)) > len(images):
-        raise VlacError(f"K of {job.model} is {K}, but there are only {len(images)} training images.", "Lower it.")
+    refuse_fewer(len(images), max(method.K.values(), default=0), f"K of {job.model}")
 
     def resumed(rows: list[base.Row]) -> None:
         if rows:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlac.errors import VlacError
+from vlac.errors import refuse_fewer
 from vlac.methods.base import Job, Row
 from vlac.models.ladder import Ladder, to_input
 from vlac.models.objective import Bound
@@ -41,11 +41,7 @@ class Trainer:
         self, model: Ladder, loss: Loss, images: Tensor, params: Params, seed: int, device: Device, job: Job
     ) -> None:
         training = params.training
-        if len(images) < training.batch:
-            raise VlacError(
-                f"training.batch is {training.batch}, but there are only {len(images)} training images.",
-                "Use a smaller batch.",
-            )
+        refuse_fewer(len(images), training.batch, "training.batch")
         self.model, self.loss, self.images, self.device = model.train(), loss, images, device
         self.training, self.params, self.seed, self.job = training, params, seed, job
         # Not seeded like the weights: the noise would repeat their draws.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from vlac.errors import refuse_fewer
 from vlac.methods import base
 from vlac.models.flat import NetworkMethod
 from vlac.params.section import LARGEST, Positive
@@ -20,9 +21,6 @@ STARTS = 10
 
 MORE = 50
 """Clusters of a second row: those of the paper's own rows."""
-
-ROWS = 500
-"""Images that are encoded at a time."""
 
 
 class Settings(base.Settings):
@@ -72,7 +70,7 @@ class Method(NetworkMethod):
         from vlac.methods.acol_gar.learn import learn
         from vlac.training.device import keep_freed_memory, settle
 
-        self.refuse_too_few(images)
+        refuse_fewer(len(images), self.settings.batch, "batch")
         keep_freed_memory()
         device = settle(self.params.training)
         torch.manual_seed(seed)
@@ -87,14 +85,14 @@ class Method(NetworkMethod):
         import numpy as np
         import torch
 
-        from vlac.models.ladder import to_input
+        from vlac.models.ladder import to_inputs
         from vlac.training.device import device_of_codes
 
         device = device_of_codes(self.params.training)
         self.network.to(device).eval()
-        parts = (torch.from_numpy(images[start : start + ROWS]).to(device) for start in range(0, len(images), ROWS))
+        parts = to_inputs(torch.from_numpy(images), device)
         with torch.no_grad():
-            return np.concatenate([self.network.features(to_input(part)).cpu().numpy() for part in parts])
+            return np.concatenate([self.network.features(part).cpu().numpy() for part in parts])
 
     def encode(self, images: np.ndarray) -> base.Codes:
         """Return the nearest centre of every image, and its activations as its code."""

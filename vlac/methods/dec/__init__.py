@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from vlac.errors import refuse_fewer
 from vlac.features import SIZE, Sees, compute
 from vlac.methods import base
 from vlac.models.flat import FeatureMethod, NetworkMethod
@@ -61,7 +62,7 @@ class Method(FeatureMethod, NetworkMethod):
         from vlac.methods.dec.learn import Learner
         from vlac.training.device import keep_freed_memory, settle
 
-        self.refuse_too_few(images)
+        refuse_fewer(len(images), self.settings.batch, "batch")
         keep_freed_memory()
         device = settle(self.params.training)
         features = torch.from_numpy(compute(images, self.settings.features)).to(device.torch)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from vlac.errors import VlacError
+from vlac.errors import refuse_fewer
 from vlac.methods.base import Job, Row
 from vlac.methods.imsat import Settings
 from vlac.methods.imsat.network import Network
-from vlac.methods.imsat.objective import LAMBDA, MU, NEIGHBOUR, adversarial, divergence, entropies, radii
+from vlac.methods.imsat.objective import LAMBDA, MU, adversarial, divergence, entropies, radii
 from vlac.training.device import Device
 from vlac.training.epochs import Epochs
 
@@ -26,11 +26,7 @@ class Learner:
         self, network: Network, features: Tensor, settings: Settings, seed: int, device: Device, job: Job
     ) -> None:
         self.steps = len(features) // settings.batch  # the last, partial batch is left out, another one each time
-        if self.steps == 0 or len(features) <= NEIGHBOUR:
-            raise VlacError(
-                f"IMSAT's batch is {settings.batch}, but there are only {len(features)} training images.",
-                f"Use a smaller batch in its entry of params.yaml, and more than {NEIGHBOUR} images.",
-            )
+        refuse_fewer(len(features), settings.batch, "batch")
         self.network, self.settings, self.seed, self.device, self.job = network.train(), settings, seed, device, job
         self.x, self.radii = features, radii(features)
         self.generator = torch.Generator(device.torch).manual_seed(seed)

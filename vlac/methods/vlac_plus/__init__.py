@@ -168,8 +168,7 @@ class Method(vlac.Method):
         import torch
         from sklearn.cluster import KMeans
 
-        from vlac.models.ladder import to_input
-        from vlac.models.method import BATCH
+        from vlac.models.ladder import to_inputs
         from vlac.training.device import device_of_codes
 
         assert self.pretext is not None
@@ -177,8 +176,8 @@ class Method(vlac.Method):
         features, neighbours = [], []
         with torch.no_grad():
             for each in images:
-                parts = torch.from_numpy(each).split(BATCH)
-                seen = torch.cat([pretext.features(to_input(part.to(pretext.centre.device))) for part in parts])
+                parts = to_inputs(torch.from_numpy(each), pretext.centre.device)
+                seen = torch.cat([pretext.features(part) for part in parts])
                 features.append(seen.cpu().numpy())
                 neighbours.append(pretext.clusters(seen).argmax(-1).cpu().numpy())
         chosen = np.random.default_rng(seed).permutation(len(features[0]))[:fit_limit]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlac.errors import VlacError
+from vlac.errors import VlacError, refuse_fewer
 from vlac.files import locked, remove_leftovers
 from vlac.methods.base import Job, Row
 from vlac.methods.vlac_plus import PretextSettings, Settings, StudentSettings
@@ -22,14 +22,12 @@ from vlac.methods.vlac_plus.pretext import Pretext
 from vlac.methods.vlac_plus.student import Student
 from vlac.methods.vlac_plus.vary import Variation
 from vlac.models.dihedral import normalise, turn
-from vlac.models.ladder import to_input
+from vlac.models.ladder import to_input, to_inputs
 from vlac.training.device import Device
 from vlac.training.epochs import Epochs
 
 FIT = 20_000
 """Most images that the projection is fitted on."""
-
-ROWS = 500
 
 VARIATION = Variation(shift=3.0, turn=0.2, stretch=0.15, colour=0.2, noise=0.1)
 """Of the pictures that a student sees."""
@@ -94,12 +92,8 @@ class GuideTrainer:
                 f"pretext.neighbours is {settings.pretext.neighbours}, but an image has {len(images) - 1} others.",
                 "Use fewer neighbours.",
             )
-        for name, batch in (("pretext", settings.pretext.batch), ("students", settings.students.batch)):
-            if batch > len(images):
-                raise VlacError(
-                    f"{name}.batch is {batch}, but there are only {len(images)} training images.",
-                    "Use a smaller batch.",
-                )
+        refuse_fewer(len(images), settings.pretext.batch, "pretext.batch")
+        refuse_fewer(len(images), settings.students.batch, "students.batch")
 
     def run(self) -> None:
         """Train all networks, resumed where an earlier run left them; raise DivergedError if one became NaN."""
@@ -121,14 +115,14 @@ class GuideTrainer:
         The student's own probabilities have learnt `SMOOTHING`: by them a component would owe as much of its shape to
         images of other clusters, and its samples would be pale.
         """
-        y = torch.cat([self.students[-1].look(x)[0].argmax(1) for x in self._inputs(self.images)])
+        y = torch.cat([self.students[-1].look(x)[0].argmax(1) for x in to_inputs(self.images)])
         return F.log_softmax(CERTAIN * F.one_hot(y, self.K).float(), 1)
 
     @cached_property
     def pairs(self) -> Pairs:
         """Neighbours among the pretext features of all training images."""
         # Without autocast, because a trained model is evaluated without it: the same picture, the same features.
-        features = torch.cat([self.pretext.features(x) for x in self._inputs(self.images)])
+        features = torch.cat([self.pretext.features(x) for x in to_inputs(self.images)])
         return Pairs(features, self.settings.pretext.neighbours)
 
     def _learn_pretext(self) -> Pretext:
@@ -160,7 +154,7 @@ class GuideTrainer:
         def epoch(number: int, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> Row:
             if number == 0:
                 chosen = torch.randperm(len(self.images), generator=generator, device=self.device.torch)[:FIT]
-                network.fit_projection(torch.cat([network.orbit(x) for x in self._inputs(self.images[chosen])]))
+                network.fit_projection(torch.cat([network.orbit(x) for x in to_inputs(self.images[chosen])]))
             network.clusters.train()
             return {"information": learn_clusters(network.clusters, self.pairs, optimiser, generator)}
 
@@ -197,7 +191,7 @@ class GuideTrainer:
         if not self.students:
             log_q, neighbours = F.log_softmax(self.pretext.clusters(self.pairs.features), -1), self.pairs.neighbours
         else:
-            said = [self.students[-1].look(x) for x in self._inputs(self.images)]
+            said = [self.students[-1].look(x) for x in to_inputs(self.images)]
             log_q, features = (torch.cat(parts) for parts in zip(*said, strict=True))
             count = min(NEIGHBOURS, len(features) - 1)
             neighbours = nearest(F.normalize(features - features.mean(0), dim=1), count)
@@ -230,10 +224,6 @@ class GuideTrainer:
     def _seed_of(self, name: str) -> int:
         """Return a seed of its own for each network and purpose, so that none repeats the draws of another."""
         return int.from_bytes(hashlib.sha256(f"{self.seed} {name}".encode()).digest()[:4])
-
-    def _inputs(self, images: Tensor) -> Iterator[Tensor]:
-        for start in range(0, len(images), ROWS):
-            yield to_input(images[start : start + ROWS])
 
 
 def _pass(

@@ -51,12 +51,6 @@ def mutual_information(log_q: Tensor, log_q_other: Tensor) -> Tensor:
     return (joint * (joint.log() - marginal.log()[:, None] - marginal.log())).sum()
 
 
-def agreement(clusters: Clusters, pairs: Tensor) -> Tensor:
-    """Return the mutual information, a scalar in nats, of the clusters of pairs as `Pairs.draw` returns them."""
-    log_q, log_q_other = F.log_softmax(clusters(pairs).float(), -1).chunk(2)
-    return mutual_information(log_q, log_q_other)
-
-
 def learn_clusters(
     clusters: Clusters, pairs: Pairs, optimiser: torch.optim.Optimizer, generator: torch.Generator
 ) -> float:
@@ -64,7 +58,7 @@ def learn_clusters(
     steps = len(pairs.features) // pairs.size
     total = torch.zeros((), device=pairs.features.device)
     for _ in range(steps):
-        gain = agreement(clusters, pairs.draw(generator))
+        gain = mutual_information(*F.log_softmax(clusters(pairs.draw(generator)).float(), -1).chunk(2))
         optimiser.zero_grad(set_to_none=True)
         (-gain).backward()
         optimiser.step()
