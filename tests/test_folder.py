@@ -155,6 +155,8 @@ def test_a_folder_gives_table_model_report_and_page(made: Path, folder: Path) ->
         shown = dict(zip(data["names"], rung["y"], strict=True))
         assert shown == {row["file"]: int(row[name]) for row in table}
         assert sum(each["size"] for each in rung["clusters"]) == 60
+    with pytest.raises(VlacError, match="holds no picture"):
+        read_folder(made)  # its figures are none
 
 
 def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path, tmp_path: Path) -> None:

@@ -136,12 +136,12 @@ class VLAC(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             shared = kept.with_name(f"{kept.name}.shared")
             job = Job(method.label().partition(",")[0], kept, self._identity(seen), shared=shared)
             self.history_: list[dict[str, float]] = method.fit(seen, index(self.random_state), job)
+            self.method_ = method
+            self.main_rung_: int = method.main_rung
+            self.labels_: NDArray[np.int64] = self.predict(seen)
             discard(kept)
             if self.method == "vlac_plus":
                 shutil.rmtree(job.shared)
-        self.method_ = method
-        self.main_rung_: int = method.main_rung
-        self.labels_: NDArray[np.int64] = self.predict(seen)
         return self
 
     def predict(self, images: Images, rung: int | None = None) -> NDArray[np.int64]:

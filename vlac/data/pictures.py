@@ -19,6 +19,9 @@ from vlac.errors import VlacError
 log = logging.getLogger(__name__)
 
 SIDE = IMAGE_SHAPE[0]
+RESULTS = {"model.pt", "report.json"}
+"""By these a folder that `vlac cluster` has written is known."""
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MOST_PIXELS = 100_000_000
 """A picture of more is not opened: a small file may unpack to gigabytes."""
@@ -44,6 +47,8 @@ class Pictures:
 def files_of(folder: Path) -> list[Path]:
     """Return the image files below a folder, at any depth, sorted; links to folders are not followed.
 
+    What `vlac cluster` has written there, with its figures, is left out.
+
     Raises:
         VlacError: it is no folder, or holds no image file.
     """
@@ -53,7 +58,13 @@ def files_of(folder: Path) -> list[Path]:
     def closed(error: OSError) -> None:
         log.warning("Left out: %s: %s.", error.filename, error.strerror)
 
-    found = [Path(at, name) for at, _, names in os.walk(folder, onerror=closed) for name in names]
+    found = []
+    for at, below, names in os.walk(folder, onerror=closed):
+        if set(names) >= RESULTS:
+            log.info("Left out: %s: results of vlac cluster.", at)
+            below.clear()
+        else:
+            found += [Path(at, name) for name in names]
     chosen = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
     if not chosen:
         raise VlacError(
