@@ -34,15 +34,31 @@ class Row:
 
 
 def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
-    """Write reports/table1.md, .html, .csv and .png in `root`; return the scores, a row per seed, by model."""
+    """Write the table to reports/ in `root`, from the results there; return the scores, a row per seed, by model."""
     files = read_source(root / "data" / params.experiment / "source.json")
     names = sorted(params.models)  # neither engine writes the table again for another order of the models
     scores = {name: _gather(root, params, name, "scores.csv") for name in names}
     factors = {name: _gather(root, params, name, "factors.csv") for name in names}
+    write_scores(params, files, scores, factors, root / "reports")
+    return scores
+
+
+def write_scores(
+    params: Params,
+    files: list[File],
+    scores: dict[str, pd.DataFrame],
+    factors: dict[str, pd.DataFrame],
+    folder: Path,
+) -> None:
+    """Write table1.md, .html, .csv and .png to `folder`.
+
+    `scores` and `factors` are by model what stage evaluate writes, of all seeds; of factors, some models may have none.
+    """
+    names = list(scores)
     images = int(scores[names[0]]["images"].iloc[0])
     models: dict[str, Any] = params.models
     rung = {name: int(table["rung"].iloc[0]) for name, table in scores.items()}
-    methods = {name: kinds()[model.kind](model, params, rung[name]) for name, model in models.items()}
+    methods = {name: kinds()[models[name].kind](models[name], params, rung[name]) for name in names}
     rows = _rows(methods, scores)
     table = _main_table(rows)
     parts = [
@@ -57,16 +73,15 @@ def write_table(params: Params, root: Path = Path()) -> dict[str, pd.DataFrame]:
             {r.label: r.scores["acc"].tolist() for r in rows if r.name and r.scores is not None},
             of=[r.label for r in rows if r.published and r.name and models[r.name].kind == "vlac"],
         ),
-        rungs_against_factors(params, {row.label: factors[row.name] for row in rows if row.name}),
+        rungs_against_factors(params, {row.label: factors[row.name] for row in rows if row.name in factors}),
         notes(params, files, {row.name: methods[row.name] for row in rows if row.name}, scores),
     ]
-    write_text(root / "reports/table1.md", "\n\n".join(parts) + "\n")
-    write_text(root / "reports/table1.html", page("Table 1: test set cluster accuracy", *table))
+    write_text(folder / "table1.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "table1.html", page("Table 1: test set cluster accuracy", *table))
     tidy = _tidy(params, rows)
-    write_csv(root / "reports/table1.csv", tidy)
+    write_csv(folder / "table1.csv", tidy)
     title = f"Clusters named by class: {datasets()[params.data.source].title}"
-    draw_bars(tidy, float(scores[names[0]]["chance"].iloc[0]), title, root / "reports/table1.png")
-    return scores
+    draw_bars(tidy, float(scores[names[0]]["chance"].iloc[0]), title, folder / "table1.png")
 
 
 def _gather(root: Path, params: Params, name: str, file: str) -> pd.DataFrame:
