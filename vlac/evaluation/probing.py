@@ -102,11 +102,11 @@ def best_rung(scores: pd.DataFrame) -> int:
 
 def _linear(fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels) -> float:
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(fit_codes)
-    regression = LogisticRegression(max_iter=300).fit(scaler.transform(fit_codes), fit_labels)
-    return float(regression.score(scaler.transform(codes), labels))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    return float(model.fit(fit_codes, fit_labels).score(codes, labels))
 
 
 def _purity(model: Any, K: int, fit_codes: Points, fit_labels: Labels, codes: Points, labels: Labels) -> float:

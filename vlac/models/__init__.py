@@ -1,1 +1,1 @@
-"""The models of the paper: the ladder that is VLAE and VLAC, and the GM-DGM built from the same sub-networks."""
+"""Networks and what is computed with them: the ladder of VLAE, VLAC and the GM-DGM, Eq. (9), models on disk."""

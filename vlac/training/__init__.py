@@ -1,1 +1,1 @@
-"""Training of ladders: loop, schedules, checkpoints, and the device that it runs on."""
+"""What trains networks: epochs with their checkpoints, the ladder's updates and schedule, and the device."""
