@@ -79,7 +79,7 @@ def test_it_finds_separate_groups(tmp_path):
 
 
 def test_too_few_images_are_refused():
-    with pytest.raises(VlacError, match="batch is 16, but there are only 10 training images"):
+    with pytest.raises(VlacError, match="batch of tiny is 16, but there are only 10 training images"):
         method().fit(tiny_images(10), 0, tiny_job("unused"))
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
@@ -155,8 +156,12 @@ def test_a_folder_gives_table_model_report_and_page(made: Path, folder: Path) ->
         shown = dict(zip(data["names"], rung["y"], strict=True))
         assert shown == {row["file"]: int(row[name]) for row in table}
         assert sum(each["size"] for each in rung["clusters"]) == 60
-    with pytest.raises(VlacError, match="holds no picture"):
-        read_folder(made)  # its figures are none
+
+
+def test_figures_of_an_earlier_call_are_no_pictures(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "out")
+    solid().save(tmp_path / "out/own.png")
+    assert read_folder(tmp_path).names == ["out/own.png"]
 
 
 def test_the_model_gives_other_pictures_their_clusters(made: Path, folder: Path, tmp_path: Path) -> None:

@@ -116,5 +116,10 @@ def test_imsat_finds_what_the_images_show(tmp_path):
     codes = method.encode(images[90:])
     assert len({(int(y), int(t)) for y, t in zip(codes.y[1], truth[90:], strict=True)}) == 3
     np.testing.assert_allclose(codes.q[1].sum(1), 1, rtol=1e-5)
-    with pytest.raises(VlacError, match="batch is 40, but there are only 30 training images"):
+    with pytest.raises(VlacError, match="batch of tiny is 40, but there are only 30 training images"):
         method.fit(images[:30], 0, tiny_job(tmp_path / "b.pt"))
+
+
+def test_so_few_images_that_none_has_ten_neighbours_are_refused():
+    with pytest.raises(VlacError, match="more than 10 training images"):
+        tiny_method("imsat", batch=2).fit(tiny_images(10), 0, tiny_job("unused"))

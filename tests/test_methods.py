@@ -120,7 +120,7 @@ def test_a_gmm_answers_by_bayes_rule_of_its_gaussians():
     codes = method.encode(IMAGES)
     np.testing.assert_allclose(codes.q[1], joint / joint.sum(1, keepdims=True), atol=1e-5)
     np.testing.assert_array_equal(codes.y[1], joint.argmax(1))
-    with pytest.raises(VlacError, match="size is 4, but there are only 3 training images"):
+    with pytest.raises(VlacError, match="size of tiny is 4, but there are only 3 training images"):
         method.fit(IMAGES[:3], 0, tiny_job("unused"))
 
 

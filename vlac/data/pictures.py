@@ -47,7 +47,7 @@ class Pictures:
 def files_of(folder: Path) -> list[Path]:
     """Return the image files below a folder, at any depth, sorted; links to folders are not followed.
 
-    What `vlac cluster` has written there, with its figures, is left out.
+    Figures that `vlac cluster` has written there are left out.
 
     Raises:
         VlacError: it is no folder, or holds no image file.
@@ -61,10 +61,8 @@ def files_of(folder: Path) -> list[Path]:
     found = []
     for at, below, names in os.walk(folder, onerror=closed):
         if set(names) >= RESULTS:
-            log.info("Left out: %s: results of vlac cluster.", at)
-            below.clear()
-        else:
-            found += [Path(at, name) for name in names]
+            below[:] = [each for each in below if each != "figures"]
+        found += [Path(at, name) for name in names]
     chosen = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
     if not chosen:
         raise VlacError(

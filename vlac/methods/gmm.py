@@ -46,7 +46,7 @@ class Method(FeatureMethod):
         """Fit the projection, then the mixture by EM from one k-means start."""
         from sklearn.decomposition import PCA
 
-        refuse_fewer(len(images), self.settings.size, "size")
+        refuse_fewer(len(images), self.settings.size, f"size of {job.name}")
         features = compute(images, self.settings.features)
         pca = PCA(self.settings.size, random_state=seed).fit(features)
         self.axes, self.offset = pca.components_.T, pca.mean_ @ pca.components_.T

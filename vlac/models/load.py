@@ -53,7 +53,7 @@ def compact(weight: Tensor) -> Tensor | tuple[Tensor, Tensor]:
 
 
 def _whole(weight: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """Return the weight of which `compact` made something smaller, in float32."""
+    """Return the weight of which `compact` made something smaller; a float in float32."""
     if isinstance(weight, Tensor):
         return weight.float() if weight.is_floating_point() else weight
     return weight[0].float() * weight[1].float()

@@ -6,6 +6,7 @@ p(x given z): pixels and channels independent, around the decoder's mean image, 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ class Bound:
         return total
 
 
-def expected_kl_z(posterior: Posterior, kl_z: str) -> Tensor:
+def expected_kl_z(posterior: Posterior, kl_z: Literal["sampled", "enumerated"]) -> Tensor:
     """Return E_y KL(q(z given x, y) || p(z given y)), float (B,).
 
     "enumerated" sums over this rung's y exactly; the rungs below stay sampled. "sampled" takes the posterior's own
@@ -79,7 +80,7 @@ def bound(
     model: Ladder,
     x: Tensor,
     posteriors: dict[int, Posterior],
-    kl_z: str,
+    kl_z: Literal["sampled", "enumerated"],
     fade: Mapping[int, Scalar] | None = None,
 ) -> Bound:
     """Return a one-sample estimate of Eq. (9) for images x, float (B, 3, H, H) in [0, 1].

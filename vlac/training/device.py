@@ -30,6 +30,11 @@ class Device:
         # No weight is used twice in a pass, so the cache would save nothing.
         return torch.autocast(self.torch.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False)
 
+    @property
+    def graphs(self) -> bool:
+        """Whether updates run as CUDA graphs."""
+        return self.torch.type == "cuda"
+
     @contextmanager
     def stream(self) -> Iterator[None]:
         """Have the GPU run what is asked for inside on a stream of its own, as a CUDA graph demands; a CPU has none."""

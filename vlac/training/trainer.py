@@ -52,14 +52,13 @@ class Trainer:
             {"params": [p for _, p in named if p.requires_grad]},
             {"params": priors, "lr": training.lr_prior},
         ]
-        graphs = device.torch.type == "cuda"
         # Fused: one pass over all parameters per update. Capturable: as a CUDA graph asks.
-        settings: dict[str, Any] = {"lr": training.lr, "fused": True, "capturable": graphs}
+        settings: dict[str, Any] = {"lr": training.lr, "fused": True, "capturable": device.torch.type == "cuda"}
         self.optimiser = torch.optim.Adam(groups if priors else groups[:1], **settings)
         self.updates = len(images) // training.batch  # the last, partial batch is left out, another one each time
         self.schedule = Schedule(params.objective, model.rungs, self.updates, training.epochs)
         self.record = EpochRecord(model, device.torch)
-        self.captured = Captured(self.generator, len(images), training.batch) if graphs else None
+        self.captured = Captured(self.generator, len(images), training.batch) if device.graphs else None
 
     def run(self) -> list[Row]:
         """Train to the last epoch, from the checkpoint if there is one, and return the rows of all epochs.

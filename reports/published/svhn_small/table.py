@@ -19,14 +19,12 @@ HERE = Path(__file__).parent
 
 
 def write_table(folder: Path) -> None:
-    """Write the table, as HTML too, to `folder`."""
-    write_scores(
-        load_params(HERE / "params.yaml"),
-        read_source(HERE / "source.json"),
-        by_model(read_csv(HERE / "seeds.csv").drop(columns="commit")),
-        by_model(read_csv(HERE / "factors.csv")),
-        folder,
-    )
+    """Write the table, as HTML too, to `folder`; of the factors, models of which every seed was kept."""
+    params = load_params(HERE / "params.yaml")
+    scores = by_model(read_csv(HERE / "seeds.csv").drop(columns="commit"))
+    factors = by_model(read_csv(HERE / "factors.csv"))
+    whole = {name: of for name, of in factors.items() if set(of["seed"]) == set(params.seeds)}
+    write_scores(params, read_source(HERE / "source.json"), scores, whole, folder)
     page = folder / "table1.md"
     write_text(page, page.read_text(encoding="utf-8").replace("](../docs/", "](../../../docs/"))
 

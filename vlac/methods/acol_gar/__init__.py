@@ -70,7 +70,7 @@ class Method(NetworkMethod):
         from vlac.methods.acol_gar.learn import learn
         from vlac.training.device import keep_freed_memory, settle
 
-        refuse_fewer(len(images), self.settings.batch, "batch")
+        refuse_fewer(len(images), self.settings.batch, f"batch of {job.name}")
         keep_freed_memory()
         device = settle(self.params.training)
         torch.manual_seed(seed)

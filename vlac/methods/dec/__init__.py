@@ -62,7 +62,7 @@ class Method(FeatureMethod, NetworkMethod):
         from vlac.methods.dec.learn import Learner
         from vlac.training.device import keep_freed_memory, settle
 
-        refuse_fewer(len(images), self.settings.batch, "batch")
+        refuse_fewer(len(images), self.settings.batch, f"batch of {job.name}")
         keep_freed_memory()
         device = settle(self.params.training)
         features = torch.from_numpy(compute(images, self.settings.features)).to(device.torch)

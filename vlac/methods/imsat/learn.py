@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from vlac.errors import refuse_fewer
+from vlac.errors import VlacError, refuse_fewer
 from vlac.methods.base import Job, Row
 from vlac.methods.imsat import Settings
 from vlac.methods.imsat.network import Network
-from vlac.methods.imsat.objective import LAMBDA, MU, adversarial, divergence, entropies, radii
+from vlac.methods.imsat.objective import LAMBDA, MU, NEIGHBOUR, adversarial, divergence, entropies, radii
 from vlac.training.device import Device
 from vlac.training.epochs import Epochs
 
@@ -26,7 +26,9 @@ class Learner:
         self, network: Network, features: Tensor, settings: Settings, seed: int, device: Device, job: Job
     ) -> None:
         self.steps = len(features) // settings.batch  # the last, partial batch is left out, another one each time
-        refuse_fewer(len(features), settings.batch, "batch")
+        refuse_fewer(len(features), settings.batch, f"batch of {job.name}")
+        if len(features) <= NEIGHBOUR:
+            raise VlacError(f"IMSAT needs more than {NEIGHBOUR} training images, for its neighbours.", "Add some.")
         self.network, self.settings, self.seed, self.device, self.job = network.train(), settings, seed, device, job
         self.x, self.radii = features, radii(features)
         self.generator = torch.Generator(device.torch).manual_seed(seed)
