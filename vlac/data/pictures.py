@@ -19,12 +19,12 @@ from vlac.errors import VlacError
 log = logging.getLogger(__name__)
 
 SIDE = IMAGE_SHAPE[0]
-RESULTS = {"model.pt", "report.json"}
-"""By these a folder that `vlac cluster` has written is known."""
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MOST_PIXELS = 100_000_000
 """A picture of more is not opened: a small file may unpack to gigabytes."""
+
+RESULTS = {"model.pt", "report.json"}
+"""By these a folder that `vlac cluster` has written is known."""
 
 BATCH = 500
 

@@ -109,8 +109,12 @@ def _rows(methods: dict[str, Method], scores: dict[str, pd.DataFrame]) -> list[R
 
 
 def _further(name: str, sees: str, scores: pd.DataFrame) -> list[Row]:
-    """Return a row for each clustering that was scored beside the model's own: its columns are `clustering/metric`."""
-    found = dict.fromkeys(column.rpartition("/")[0] for column in scores.columns if "/" in column)
+    """Return a row for each clustering that was scored beside the model's own: its columns are `clustering/metric`.
+
+    Beside other models' scores a clustering of theirs has empty columns, and no row here.
+    """
+    scored = scores.dropna(axis="columns", how="all")
+    found = dict.fromkeys(column.rpartition("/")[0] for column in scored if "/" in column)
     shown = [metric.name for metric in SHOWN]
     rows = []
     for clustering in found:

@@ -1,6 +1,7 @@
 """Write table1.md, .csv and .png of this folder again: python reports/published/svhn_small/table.py.
 
-seeds.csv and factors.csv hold what stage evaluate wrote of every model and seed, seeds.csv also the commit of each.
+seeds.csv holds the scores that stage evaluate wrote of every model and seed, with the commit of each; factors.csv its
+rungs against factors, of the models of which every seed's were kept.
 """
 
 import shutil
@@ -19,24 +20,16 @@ HERE = Path(__file__).parent
 
 
 def write_table(folder: Path) -> None:
-    """Write the table, as HTML too, to `folder`; of the factors, models of which every seed was kept."""
-    params = load_params(HERE / "params.yaml")
-    scores = by_model(read_csv(HERE / "seeds.csv").drop(columns="commit"))
-    factors = by_model(read_csv(HERE / "factors.csv"))
-    whole = {name: of for name, of in factors.items() if set(of["seed"]) == set(params.seeds)}
-    write_scores(params, read_source(HERE / "source.json"), scores, whole, folder)
+    """Write the table, as HTML too, to `folder`."""
+    scores, factors = by_model("seeds.csv"), by_model("factors.csv")
+    write_scores(load_params(HERE / "params.yaml"), read_source(HERE / "source.json"), scores, factors, folder)
     page = folder / "table1.md"
     write_text(page, page.read_text(encoding="utf-8").replace("](../docs/", "](../../../docs/"))
 
 
-def by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the lines of each model, without the columns of other models' further clusterings."""
-    tables = {}
-    for name, of in table.groupby("model"):
-        clusterings = {column.rpartition("/")[0] for column in of if "/" in column}
-        others = tuple(f"{each}/" for each in clusterings if of[f"{each}/acc"].isna().all())
-        tables[str(name)] = of.drop(columns=["model", *(column for column in of if column.startswith(others))])
-    return tables
+def by_model(file: str) -> dict[str, pd.DataFrame]:
+    """Return the lines of each model."""
+    return {str(name): of for name, of in read_csv(HERE / file).groupby("model")}
 
 
 if __name__ == "__main__":
